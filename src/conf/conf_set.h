@@ -1,0 +1,75 @@
+/*
+ * conf_set: a configuration, as the option table (conf_opts.h) lays it out.
+ *
+ * Made whole by conf_parse or conf_unpack, then read-only.
+ */
+#ifndef CONF_SET_H
+#define CONF_SET_H
+
+#include "base/base_defs.h"
+#include "base/base_log.h"
+#include "conf/conf_opts.h"
+
+enum conf_who {
+	CONF_WHO_NOBODY,
+	CONF_WHO_SUBSCRIBER,
+	CONF_WHO_AUTHENTICATED_SUBSCRIBER,
+	CONF_WHO_AUTHENTICATED,
+	CONF_WHO_ANYONE,
+};
+
+#define CONF_SERVE_CLIENT  1u
+#define CONF_SERVE_METRICS 2u
+
+struct conf_file {
+	char *path; /* never NULL; empty: not set */
+	char *data; /* its content when the configuration was read; NULL: not set */
+	size_t len;
+};
+
+struct conf_list {
+	char **items;
+	size_t n;
+};
+
+#define CONF_CTYPE_INT   int64_t
+#define CONF_CTYPE_COUNT int64_t
+#define CONF_CTYPE_SIZE  uint64_t
+#define CONF_CTYPE_TIME  int64_t
+#define CONF_CTYPE_BOOL  bool
+#define CONF_CTYPE_STR   char *
+#define CONF_CTYPE_FILE  struct conf_file
+#define CONF_CTYPE_LIST  struct conf_list
+#define CONF_CTYPE_WHO   enum conf_who
+#define CONF_CTYPE_LEVEL enum base_log_level
+#define CONF_CTYPE_SERVE unsigned
+
+#define CONF_FIELD(type, name, def, min, max, change, text) CONF_CTYPE_##type name;
+
+struct conf_listen {
+	char *title; /* listen "title" { } */
+	char *file; /* where it stands, for messages */
+	int line;
+	CONF_OPTS_LISTEN(CONF_FIELD)
+};
+
+struct conf_namespace {
+	char *title; /* "" for channels without a prefix */
+	char *file;
+	int line;
+	CONF_OPTS_NAMESPACE(CONF_FIELD)
+};
+
+struct conf {
+	CONF_OPTS_MAIN(CONF_FIELD)
+	struct conf_listen *listens;
+	size_t n_listens;
+	struct conf_namespace *namespaces;
+	size_t n_namespaces;
+};
+
+#undef CONF_FIELD
+
+void conf_free(struct conf *conf);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * cmd_json: the JSON encoding of cmd.h.
+ *
+ * A message is one or more objects, one a line.  Unknown members are ignored, an
+ * explicit null is an absent member, zero values are left out on output.
+ */
+#ifndef PROTO_CMD_JSON_H
+#define PROTO_CMD_JSON_H
+
+#include "proto/cmd.h"
+
+/*
+ * Cuts the next line off MSG into LINE: true while there is one.  One line feed at
+ * the very end of a message ends its last line; any other empty line is given out
+ * as an empty line (which then does not parse).
+ */
+bool cmd_json_line(struct base_slice *msg, struct base_slice *line);
+
+/*
+ * Parses one line.  SCRATCH (emptied first) holds decoded strings until the next
+ * call.  False: malformed, to be answered by closing with 3501; also for an id
+ * that is not an integer in 0..2^32-1, for members of a wrong type, and for bytes
+ * that are not UTF-8.
+ */
+bool cmd_json_parse(struct base_slice line, struct base_buf *scratch, struct cmd *cmd)
+    BASE_MUST_CHECK;
+
+/* {"id":ID,"error":{"code":..,"message":..}}; "temporary":true where the table says. */
+void cmd_json_error(struct base_buf *out, uint32_t id, enum proto_error code);
+/* {"id":ID,"KIND":{}} */
+void cmd_json_empty(struct base_buf *out, uint32_t id, enum cmd_kind kind);
+void cmd_json_connect(struct base_buf *out, uint32_t id,
+    const struct cmd_connect_result *result);
+/* {"id":ID,"refresh":{"expires":true,"ttl":TTL}}; without members when !expires. */
+void cmd_json_refresh(struct base_buf *out, uint32_t id, bool expires, uint32_t ttl);
+
+/*
+ * {"push":{"channel":..,"pub":{"data":..,"info":..}}}; INFO may be NULL.
+ * The publication's data is passed on byte for byte (see json_wr_raw).
+ */
+void cmd_json_pub(struct base_buf *out, struct base_slice channel,
+    struct base_slice data, const struct cmd_client_info *info);
+/* {"push":{"channel":..,"unsubscribe":{"code":..,"reason":..}}} */
+void cmd_json_unsubscribe(struct base_buf *out, struct base_slice channel,
+    uint32_t code, const char *reason);
+
+#endif

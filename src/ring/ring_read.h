@@ -1,0 +1,46 @@
+/*
+ * ring_read: one process's cursors over all lanes.
+ */
+#ifndef RING_READ_H
+#define RING_READ_H
+
+#include "ring/ring_lane.h"
+
+struct ring_reader; /* private memory */
+
+enum ring_read_result {
+	RING_EMPTY, /* nothing new on that lane */
+	RING_RECORD, /* head_r is filled; take it with ring_read_copy or _skip */
+	RING_LAPPED, /* the writer came round: *lost_r records are gone, go on */
+};
+
+/* Cursors start at the tails of now. */
+void ring_reader_new(struct ring_seg *seg, struct ring_reader **reader_r);
+void ring_reader_free(struct ring_reader *reader);
+
+/*
+ * Looks at the next record of lane SLOT.  Padding is passed over silently.  A
+ * record that contradicts itself counts as a lap (and in ring_read_damaged).
+ */
+enum ring_read_result ring_read_next(struct ring_reader *reader, unsigned slot,
+    struct ring_head *head_r, uint64_t *lost_r);
+
+/*
+ * Copies the record that ring_read_next showed: name_len bytes to NAME and
+ * body_len bytes to BODY, then moves the cursor past it.  False: it was
+ * overwritten meanwhile, the bytes are worthless, and the next ring_read_next
+ * says RING_LAPPED.
+ */
+bool ring_read_copy(struct ring_reader *reader, unsigned slot, void *name, void *body);
+
+/* Moves past the record that ring_read_next showed. */
+void ring_read_skip(struct ring_reader *reader, unsigned slot);
+
+/* Bytes between the cursor and the tail of lane SLOT. */
+uint64_t ring_read_behind(const struct ring_reader *reader, unsigned slot);
+/* True if any lane has something new. */
+bool ring_read_pending(const struct ring_reader *reader);
+/* Records that contradicted themselves; 0 in a healthy life. */
+uint64_t ring_read_damaged(const struct ring_reader *reader);
+
+#endif

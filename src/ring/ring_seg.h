@@ -1,0 +1,51 @@
+/*
+ * ring_seg: the shared segment: memory, its layout, and who may write what.
+ */
+#ifndef RING_SEG_H
+#define RING_SEG_H
+
+#include "base/base_defs.h"
+#include "base/base_hash.h"
+
+struct ring_seg; /* one process's view; private memory */
+
+#define RING_MAX_SLOTS 64 /* processes with a lane; bits of an interest mask */
+
+/* Sizes, from the configuration. */
+struct ring_geom {
+	unsigned slots; /* processes that own a lane: workers, later the broker */
+	uint64_t lane_size; /* data bytes of a lane; a power of two, 4 KiB at least */
+	uint64_t interest_buckets; /* a power of two */
+	uint64_t stat_size; /* bytes of the counter page of each slot */
+};
+
+/*
+ * Makes the segment (memfd, sealed against resizing), reserves all of its
+ * memory, lays it out and maps it.  For the master, before the first fork.
+ * Returns 0, or -1 with a text in ERR.
+ */
+int ring_seg_create(const struct ring_geom *geom, struct ring_seg **seg_r, char *err,
+    size_t errlen) BASE_MUST_CHECK;
+
+/* Maps a segment that another process made: checks magic, version, sizes. */
+int ring_seg_attach(int fd, struct ring_seg **seg_r, char *err, size_t errlen)
+    BASE_MUST_CHECK;
+
+/*
+ * In a child, before it serves: from now on this process can write only the lane,
+ * the slot line and the counters of SLOT, and the interest table; all else is
+ * read-only for it.
+ */
+void ring_seg_confine(struct ring_seg *seg, unsigned slot);
+
+void ring_seg_free(struct ring_seg *seg); /* unmaps and closes */
+
+int ring_seg_fd(const struct ring_seg *seg);
+const struct ring_geom *ring_seg_geom(const struct ring_seg *seg);
+uint64_t ring_seg_bytes(const struct ring_seg *seg); /* whole size */
+/* Key of channel hashes; the same for all processes of this segment. */
+const struct base_hash_key *ring_seg_key(const struct ring_seg *seg);
+/* Counter page of SLOT: geom.stat_size bytes, written by its owner alone. */
+void *ring_seg_stats(struct ring_seg *seg, unsigned slot);
+
+#endif
