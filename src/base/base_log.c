@@ -18,8 +18,10 @@
 static struct {
 	int fd; /* -1: syslog */
 	char *path; /* NULL: not a file */
+	uid_t uid; /* whose the file shall be; -1: ours */
+	gid_t gid;
 	enum base_log_level level;
-} target = {STDERR_FILENO, NULL, BASE_LOG_INFO};
+} target = {STDERR_FILENO, NULL, (uid_t)-1, (gid_t)-1, BASE_LOG_INFO};
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 static const int syslog_levels[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
@@ -97,10 +99,20 @@ base_log(enum base_log_level level, enum base_log_subsystem sub, const char *fmt
 	errno = saved;
 }
 
+/* Returns a descriptor, or -1 with errno. */
 static int
-open_file(const char *path)
+open_file(const char *path, uid_t uid, gid_t gid)
 {
-	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640);
+	int fd, saved;
+
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640);
+	if (fd >= 0 && uid != (uid_t)-1 && geteuid() == 0 && fchown(fd, uid, gid) < 0) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	return fd;
 }
 
 static void
@@ -131,14 +143,9 @@ base_log_open(const char *name, uid_t uid, gid_t gid, char *err, size_t errlen)
 		target.fd = -1;
 		return 0;
 	}
-	fd = open_file(name);
+	fd = open_file(name, uid, gid);
 	if (fd < 0) {
 		snprintf(err, errlen, "%s: %s", name, strerror(errno));
-		return -1;
-	}
-	if (uid != (uid_t)-1 && geteuid() == 0 && fchown(fd, uid, gid) < 0) {
-		snprintf(err, errlen, "%s: chown: %s", name, strerror(errno));
-		close(fd);
 		return -1;
 	}
 	path = strdup(name);
@@ -150,6 +157,8 @@ base_log_open(const char *name, uid_t uid, gid_t gid, char *err, size_t errlen)
 	close_target();
 	target.path = path;
 	target.fd = fd;
+	target.uid = uid;
+	target.gid = gid;
 	return 0;
 }
 
@@ -160,7 +169,7 @@ base_log_reopen(void)
 
 	if (target.path == NULL)
 		return;
-	fd = open_file(target.path);
+	fd = open_file(target.path, target.uid, target.gid);
 	if (fd < 0) {
 		log_error(LOG_CORE, "cannot open the log again path=%s error=%s",
 		    target.path, strerror(errno));

@@ -12,7 +12,9 @@
  *
  * Signals to a child come only from the master: SIGTERM drain and exit, SIGQUIT
  * stop at once, SIGUSR1 reopen the log.  SIGHUP and SIGINT are ignored, so that
- * one from a terminal reaches the master alone.
+ * one from a terminal reaches the master alone.  Until the role has put its own
+ * handlers in place, SIGTERM and SIGQUIT end it and SIGUSR1 is ignored: the
+ * master holds that one back until the child is ready.
  *
  * Exit codes: 0 as asked; 2 an error that starting again will not cure (the
  * master then stops the whole daemon if it never came up, else backs off as
@@ -21,6 +23,7 @@
 #ifndef IPC_CHILD_H
 #define IPC_CHILD_H
 
+#include "base/base_proc.h"
 #include "conf/conf_set.h"
 #include "ring/ring_seg.h"
 
@@ -42,5 +45,23 @@ struct ipc_env {
 	struct ipc_listener *listeners;
 	size_t n_listeners;
 };
+
+/* What the master says about a child that it has just forked. */
+struct ipc_child_start {
+	const char *comm; /* short title (base_proc_title), at most 15 bytes */
+	const char *title;
+	pid_t master;
+	const struct base_proc_user *user; /* NULL: stay who we are */
+	bool drop_stderr; /* the master has no terminal */
+	const int *close_fds; /* the master's own; -1 is passed over */
+	size_t n_close_fds;
+};
+
+/*
+ * In the child, right after the fork, with all signals blocked: closes the
+ * master's descriptors, sets signals as said above, takes the title, drops the
+ * privileges.  Does not return when that fails: exits with IPC_EXIT_FATAL.
+ */
+void ipc_child_begin(const struct ipc_child_start *start);
 
 #endif

@@ -37,7 +37,7 @@ int ipc_send(int fd, enum ipc_type type, uint64_t value, int pass_fd) BASE_MUST_
 
 /*
  * 1 with MSG and *FD_R (-1: none came; the caller closes it), 0 when nothing
- * waits, -1 at end of file or on an error.
+ * waits, -1 at end of file (errno is 0) or on an error.
  */
 int ipc_recv(int fd, struct ipc_msg *msg, int *fd_r) BASE_MUST_CHECK;
 
