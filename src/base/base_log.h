@@ -61,7 +61,7 @@ void base_log_set_level(enum base_log_level level);
 int base_log_open(const char *target, uid_t uid, gid_t gid, char *err, size_t errlen)
     BASE_MUST_CHECK;
 
-/* Opens the file again after it was moved away (SIGUSR1).  Keeps the old one on error. */
+/* Opens the file again after it was moved away (SIGUSR1); keeps the old on error. */
 void base_log_reopen(void);
 
 #endif

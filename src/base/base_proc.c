@@ -145,7 +145,7 @@ base_proc_daemonise(void)
 		wait_started(fds[0], pid);
 	}
 	close(fds[0]);
-	/* Not a leader of its session, a process never gets a terminal by opening one. */
+	/* Not a leader of its session, it never gets a terminal by opening one. */
 	if (setsid() < 0 || (pid = fork()) < 0) {
 		fprintf(stderr, "chatd: cannot detach: %s\n", strerror(errno));
 		base_proc_started(fds[1], 1);
@@ -223,7 +223,8 @@ pidfile_write(int fd, const char *path, char *err, size_t errlen)
 
 	if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)n, 0) == n)
 		return 0;
-	snprintf(err, errlen, "cannot write the pid file %s: %s", path, strerror(errno));
+	snprintf(err, errlen, "cannot write the pid file %s: %s", path,
+	    strerror(errno));
 	return -1;
 }
 

@@ -65,6 +65,6 @@ base_proc_user_become(const struct base_proc_user *user)
 	}
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -1;
-	/* A change of user forbids core dumps; a crash is worth one where they are on. */
+	/* A change of user forbids core dumps; a crash is worth one if they are on. */
 	return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }

@@ -20,7 +20,7 @@ cat <<END
 END
 echo "$files" | while read -r path file type; do
 	name=$(echo "$file" | tr . _)
-	echo "static const unsigned char $name[] = {"
+	echo "static const unsigned char ${name}[] = {"
 	od -An -v -tu1 "$dir/$file" | sed 's/[0-9][0-9]*/&,/g'
 	echo "};"
 done

@@ -21,7 +21,8 @@ union control {
 int
 ipc_pair(int fds[2])
 {
-	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds);
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+	    fds);
 }
 
 int
@@ -94,7 +95,8 @@ ipc_recv(int fd, struct ipc_msg *msg, int *fd_r)
 	*fd_r = passed_fd(&mh);
 	if (r == sizeof(*msg) && !(mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		return 1;
-	log_error(LOG_CORE, "a message between processes is malformed bytes=%zd flags=%#x",
+	log_error(LOG_CORE,
+	    "a message between processes is malformed bytes=%zd flags=%#x",
 	    r, (unsigned)mh.msg_flags);
 	if (*fd_r >= 0)
 		close(*fd_r);

@@ -29,7 +29,7 @@ enum token_result {
 
 struct token_claims {
 	char *user; /* claim sub; never NULL; "" is anonymous */
-	char *info; /* claim info (or b64info decoded), raw JSON as it stands; NULL: none */
+	char *info; /* claim info or decoded b64info, raw JSON as it is; NULL: none */
 	size_t info_len;
 	/* When the connection expires, in seconds since 1970; 0: never.  Claim
 	 * expire_at if present, else exp. */

@@ -68,7 +68,8 @@ test_headers(void **state)
 	assert_true(n > 2);
 	assert_string_equal(demo_headers + n - 2, "\r\n");
 	assert_null(strstr(demo_headers, "\r\n\r\n"));
-	assert_non_null(strstr(demo_headers, "Content-Security-Policy: default-src 'self'"));
+	assert_non_null(strstr(demo_headers,
+	    "Content-Security-Policy: default-src 'self'"));
 }
 
 int
