@@ -25,6 +25,7 @@
 /* Close codes of RFC 6455 section 7.4.1 that we send. */
 #define WS_CODE_NORMAL   1000
 #define WS_CODE_PROTOCOL 1002
+#define WS_CODE_NONE     1005 /* never sent: the close frame had no code */
 #define WS_CODE_DATA     1007
 #define WS_CODE_TOO_BIG  1009
 
@@ -39,6 +40,7 @@ struct ws_rx {
 	struct base_buf msg; /* pieces of a fragmented message */
 	uint8_t opcode; /* of that message; 0: none has begun */
 	bool compressed; /* that message is */
+	uint8_t tail; /* last bytes of msg that begin a character, 0..3 */
 };
 
 enum ws_event_kind {
@@ -62,9 +64,15 @@ struct ws_event {
 
 /*
  * Takes at most one frame from the N bytes at P (which it unmasks in place).
- * Returns the bytes used: 0 with WS_EV_MORE.  A message is whole and, when it is
- * text and not compressed, valid UTF-8.  After WS_EV_ERROR or WS_EV_CLOSE the
- * connection is to be closed; nothing more is to be read from it.
+ * Returns the bytes used: 0 with WS_EV_MORE, N with WS_EV_ERROR.  A message is
+ * whole and, when it is text and not compressed, valid UTF-8.  An unfragmented
+ * message is a slice of P; pieces of a fragmented one take at most limits->message
+ * bytes.  What the head alone shows to be wrong is an error as soon as the head is
+ * there, and bad UTF-8 with the fragment that has it.  After WS_EV_ERROR or
+ * WS_EV_CLOSE the connection is to be closed; nothing more is to be read from it.
+ *
+ * A length in a longer form than it needs is accepted (RFC 6455 section 5.2 wants
+ * the shortest, of senders): it can be read in one way only.
  */
 size_t ws_rx_next(struct ws_rx *rx, const struct ws_limits *limits, uint8_t *p,
     size_t n, struct ws_event *ev);
@@ -75,7 +83,7 @@ void ws_rx_free(struct ws_rx *rx);
 
 /*
  * After WS_EV_MORE: the bytes that the frame at P will have in all, head included,
- * as far as its head is there; 0 when the head is not complete yet.
+ * 0 when the head is not complete yet.  It is within the limits: the call said so.
  */
 size_t ws_frame_need(const uint8_t *p, size_t n);
 
@@ -83,7 +91,11 @@ size_t ws_frame_need(const uint8_t *p, size_t n);
  * length, 2 to WS_HEAD_MAX. */
 size_t ws_frame_head(uint8_t out[WS_HEAD_MAX], uint8_t first, uint64_t len);
 
-/* Writes a whole close frame; REASON is cut at 123 bytes on a character. */
+/*
+ * Writes a whole close frame and returns its length; REASON (UTF-8) is cut at 123
+ * bytes on a character.  CODE 1005, which must not be sent, writes an empty one:
+ * the answer to a close frame without a code.
+ */
 size_t ws_frame_close(uint8_t out[WS_CLOSE_MAX], uint16_t code, const char *reason);
 
 /*
