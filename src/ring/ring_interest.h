@@ -3,7 +3,12 @@
  *
  * A subscriber is answered only after ring_interest_add returned, so a message
  * that is published because of the answer finds the bit set.  A bit that is set
- * needlessly costs a look, never a message.
+ * needlessly costs a look, never a message.  What a dead process leaves set stays
+ * so until its successor opens its slot.
+ *
+ * A bucket is a word of bits, one a slot; several channels share one, so each slot
+ * counts its channels of a bucket in private memory and changes its bit at the
+ * first and the last of them only.
  */
 #ifndef RING_INTEREST_H
 #define RING_INTEREST_H

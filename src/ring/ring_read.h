@@ -1,5 +1,12 @@
 /*
  * ring_read: one process's cursors over all lanes.
+ *
+ * Cursors are private memory: the death of a reader leaves nothing.  A reader is
+ * never waited for: one that falls a whole lane behind is told how many records
+ * it lost, and goes on at the tail.  Ordering: see ring_lane.h.
+ *
+ * The caller bounds what it takes from one lane in a turn, by records and bytes,
+ * and goes round the lanes.
  */
 #ifndef RING_READ_H
 #define RING_READ_H
@@ -21,6 +28,14 @@ void ring_reader_free(struct ring_reader *reader);
 /*
  * Looks at the next record of lane SLOT.  Padding is passed over silently.  A
  * record that contradicts itself counts as a lap (and in ring_read_damaged).
+ * Touches the record's header only, one cache line: a caller that is not in
+ * head_r->mask skips it without a look at the rest.  Called again before _copy or
+ * _skip, it shows the same record, or a lap.
+ *
+ * *lost_r is written with RING_LAPPED alone: how many records (data and control,
+ * not padding) lay between the last one passed and the place to go on.  It is
+ * exact, save on a lane that moves at each of a thousand looks (then it may be too
+ * small) and after damage.
  */
 enum ring_read_result ring_read_next(struct ring_reader *reader, unsigned slot,
     struct ring_head *head_r, uint64_t *lost_r);

@@ -14,27 +14,32 @@ struct ring_seg; /* one process's view; private memory */
 /* Sizes, from the configuration. */
 struct ring_geom {
 	unsigned slots; /* processes that own a lane: workers, later the broker */
-	uint64_t lane_size; /* data bytes of a lane; a power of two, 4 KiB at least */
-	uint64_t interest_buckets; /* a power of two */
-	uint64_t stat_size; /* bytes of the counter page of each slot */
+	uint64_t lane_size; /* data bytes of a lane; a power of two, 4 KiB to 1 TiB */
+	uint64_t interest_buckets; /* a power of two, 16 Mi at most */
+	uint64_t stat_size; /* bytes of counters of each slot, 1 MiB at most */
 };
 
 /*
  * Makes the segment (memfd, sealed against resizing), reserves all of its
  * memory, lays it out and maps it.  For the master, before the first fork.
- * Returns 0, or -1 with a text in ERR.
+ * Returns 0, or -1 with a text in ERR: bad sizes, no such room on this machine or
+ * in its control group (ring_room.h), a system call that failed.  After it no store
+ * to the segment can fail.
  */
 int ring_seg_create(const struct ring_geom *geom, struct ring_seg **seg_r, char *err,
     size_t errlen) BASE_MUST_CHECK;
 
-/* Maps a segment that another process made: checks magic, version, sizes. */
+/*
+ * Maps a segment that another process made: checks magic, version, sizes, and
+ * that it is sealed.  FD stays the caller's.  0, or -1 with a text in ERR.
+ */
 int ring_seg_attach(int fd, struct ring_seg **seg_r, char *err, size_t errlen)
     BASE_MUST_CHECK;
 
 /*
- * In a child, before it serves: from now on this process can write only the lane,
- * the slot line and the counters of SLOT, and the interest table; all else is
- * read-only for it.
+ * In a child, before it serves: from now on this process can write only the lane
+ * and the counters of SLOT, the armed words (a waker lowers those of others) and
+ * the interest table; all else is read-only for it, and a store there is a SIGSEGV.
  */
 void ring_seg_confine(struct ring_seg *seg, unsigned slot);
 

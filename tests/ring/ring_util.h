@@ -1,0 +1,46 @@
+/*
+ * ring_util: records that prove themselves, for the ring's tests.
+ *
+ * All of a record, name, body and head, follows from one seed that stands in
+ * head.chan, so a reader can tell a whole record from any mixture of two.
+ */
+#ifndef RING_UTIL_H
+#define RING_UTIL_H
+
+#include "ring/ring_interest.h"
+#include "ring/ring_wake.h"
+
+struct util_rng {
+	uint64_t state;
+};
+
+uint64_t util_rand(struct util_rng *rng);
+/* In [0, BELOW). */
+uint64_t util_below(struct util_rng *rng, uint64_t below);
+
+/* A segment with eventfds; exits the program on failure. */
+struct ring_seg *util_seg(unsigned slots, uint64_t lane_size);
+
+/* Both positions of an unused lane, its last number, and nothing in it. */
+void util_preset(struct ring_seg *seg, unsigned slot, uint64_t pos, uint64_t seq);
+
+/* A dead owner that stopped after it had announced a write of BYTES. */
+void util_torn(struct ring_seg *seg, unsigned slot, uint64_t bytes);
+
+/* Name and body lengths that follow from SEED for a lane with this maximum. */
+void util_sizes(uint64_t seed, size_t max, size_t *name_len_r, size_t *body_len_r);
+
+/* Puts the record of SEED, its body in up to 4 pieces.  Returns ring_lane_put's. */
+uint64_t util_put(struct ring_lane *lane, uint64_t seed);
+
+/*
+ * Takes the record that ring_read_next showed as HEAD.  1: whole; 0: overwritten
+ * meanwhile; -1: not what a writer has written.
+ */
+int util_take(struct ring_reader *reader, unsigned slot, const struct ring_head *head,
+    size_t max);
+
+/* Bytes that a record takes of a lane. */
+uint64_t util_need(size_t name_len, size_t body_len);
+
+#endif
