@@ -194,10 +194,13 @@ export class Wire {
 			/* A callback may have closed the connection. */
 			if (!this.socket)
 				return;
-			let reply;
+			let reply = null;
 			try {
 				reply = JSON.parse(line);
 			} catch {
+				/* As bad as what is no object. */
+			}
+			if (typeof reply !== "object" || reply === null) {
 				this.#lost(3, "bad reply");
 				return;
 			}
