@@ -25,7 +25,11 @@ bool cmd_json_line(struct base_slice *msg, struct base_slice *line);
 bool cmd_json_parse(struct base_slice line, struct base_buf *scratch, struct cmd *cmd)
     BASE_MUST_CHECK;
 
-/* {"id":ID,"error":{"code":..,"message":..}}; "temporary":true where the table says. */
+/*
+ * Replies: ID is not 0 (a command without an id gets no reply).
+ *
+ * {"id":ID,"error":{"code":..,"message":..}}; "temporary":true where the table says.
+ */
 void cmd_json_error(struct base_buf *out, uint32_t id, enum proto_error code);
 /* {"id":ID,"KIND":{}} */
 void cmd_json_empty(struct base_buf *out, uint32_t id, enum cmd_kind kind);

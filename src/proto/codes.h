@@ -8,6 +8,8 @@
 #ifndef PROTO_CODES_H
 #define PROTO_CODES_H
 
+#include "base/base_defs.h"
+
 /* X(NAME, code, "message", temporary) */
 #define PROTO_ERRORS(X)                                  \
 	X(INTERNAL, 100, "internal server error", true)  \
@@ -55,5 +57,11 @@ enum proto_disconnect {
 	PROTO_DISCONNECTS(X)
 #undef X
 };
+
+/* Texts of the tables; the code must be one of the table's. */
+const char *proto_error_message(enum proto_error code);
+const char *proto_disconnect_reason(enum proto_disconnect code);
+/* True if a client may try the same again after a while. */
+bool proto_error_temporary(enum proto_error code);
 
 #endif

@@ -23,7 +23,7 @@ enum json_type {
 	JSON_OBJECT,
 };
 
-/* A cursor with a sticky error. */
+/* A cursor with a sticky error; when bad, it stands where the text went wrong. */
 struct json_rd {
 	const char *p, *end;
 	bool bad;
@@ -40,6 +40,10 @@ json_rd_init(struct json_rd *rd, const char *p, size_t n)
  * blanks around it.  SPAN_R (may be NULL) gets its bytes without the blanks.
  */
 enum json_type json_rd_value(struct json_rd *rd, struct base_slice *span_r);
+
+/* What the value at the cursor is by its first byte (blanks were skipped by the
+ * functions below); JSON_BAD when it cannot be one. */
+enum json_type json_rd_peek(const struct json_rd *rd);
 
 /* Enters an object or an array; false (and bad) if the value is something else. */
 bool json_rd_object(struct json_rd *rd);
@@ -61,9 +65,18 @@ bool json_rd_end(struct json_rd *rd);
 /*
  * A string's text from the span of its value (quotes included): a slice of the
  * span when nothing is escaped, else decoded to the end of SCRATCH, whose bytes
- * must not move while the slice is used: reserve json_text_room first.
+ * must not move while the slice is used: reserve first (base_buf_room) as many bytes
+ * as all the spans have together; decoding makes no text longer.
  */
 struct base_slice json_text(struct base_slice span, struct base_buf *scratch);
+
+/*
+ * A key without its escapes, decoded into ROOM if it has some, to be compared with
+ * the names that we know.  A key too long for ROOM is given back as it is: a
+ * backslash is in none of our names.
+ */
+#define JSON_KEY_ROOM 96
+struct base_slice json_key(struct base_slice key, char room[JSON_KEY_ROOM]);
 
 /* True if P is one valid JSON value and nothing else. */
 bool json_valid(const char *p, size_t n);

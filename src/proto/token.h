@@ -5,6 +5,9 @@
  * when it is configured; the key's type must fit the algorithm that the token
  * names.  Everything else, "none" included, is invalid.  Signature first, then
  * claims: nothing is believed of a token that was not signed.
+ *
+ * libjwt's own limits hold too: a header "typ" other than "JWT", a number beyond what
+ * a 64-bit integer or a double holds, and an escaped NUL make a token invalid.
  */
 #ifndef PROTO_TOKEN_H
 #define PROTO_TOKEN_H
