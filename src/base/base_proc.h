@@ -45,6 +45,7 @@ void base_proc_drop_stderr(void);
 /*
  * The pid file of a running daemon, locked (fcntl) by the process that took it.
  * The lock dies with that process, so a file left behind by a crash stops nobody.
+ * It also goes when that process opens and closes the file a second time: don't.
  */
 struct base_proc_pidfile {
 	int fd; /* -1: not taken */

@@ -18,7 +18,7 @@
 static void
 set_signals(void)
 {
-	static const int ignored[] = {SIGHUP, SIGINT, SIGPIPE, SIGUSR1, SIGUSR2};
+	static const int ignored[] = {SIGHUP, SIGINT, SIGPIPE, SIGUSR1};
 	sigset_t none;
 
 	for (size_t i = 0; i < BASE_COUNT(ignored); i++)
@@ -28,13 +28,27 @@ set_signals(void)
 }
 
 /*
- * A child stops at the end of file from its master; the kernel's signal is for one
- * that hangs and does not read.  It comes last, for a change of user clears it.
+ * A child stops at the end of file from its master.  One that hangs does not read
+ * it: the kernel's signal then sets an alarm that nobody handles.
  */
+static pid_t master_pid;
+
+static void
+on_orphan(int sig BASE_UNUSED)
+{
+	if (getppid() != master_pid)
+		alarm(IPC_ORPHAN_S);
+}
+
+/* Comes after the change of user, which would undo it. */
 static void
 bind_to_master(pid_t master)
 {
-	prctl(PR_SET_PDEATHSIG, SIGQUIT, 0, 0, 0);
+	struct sigaction sa = {.sa_handler = on_orphan, .sa_flags = SA_RESTART};
+
+	master_pid = master;
+	sigaction(SIGUSR2, &sa, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGUSR2, 0, 0, 0);
 	if (getppid() != master)
 		_exit(IPC_EXIT_OK);
 }

@@ -14,7 +14,8 @@
  * stop at once, SIGUSR1 reopen the log.  SIGHUP and SIGINT are ignored, so that
  * one from a terminal reaches the master alone.  Until the role has put its own
  * handlers in place, SIGTERM and SIGQUIT end it and SIGUSR1 is ignored: the
- * master holds that one back until the child is ready.
+ * master holds that one back until the child is ready.  SIGUSR2 and SIGALRM are
+ * taken: a child that hangs when its master dies is ended by them.
  *
  * Exit codes: 0 as asked; 2 an error that starting again will not cure (the
  * master then stops the whole daemon if it never came up, else backs off as
@@ -29,6 +30,12 @@
 
 #define IPC_EXIT_OK    0
 #define IPC_EXIT_FATAL 2
+
+/* Bytes of a process's counter page (ring_geom.stat_size). */
+#define IPC_STAT_SIZE 4096
+
+/* A child whose master is dead is ended after so many seconds if it still runs. */
+#define IPC_ORPHAN_S 5
 
 struct ipc_listener {
 	int fd; /* non-blocking, listening, TCP_NODELAY set (inherited by accept) */

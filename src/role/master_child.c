@@ -1,0 +1,406 @@
+/*
+ * master_child: the workers: start, end, back-off, stop.
+ *
+ * A slot is given to a new process only after its old one was reaped, so that
+ * there are never two writers of a lane.
+ */
+#include "config.h"
+
+#include "role/master_priv.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/base_log.h"
+#include "base/base_mem.h"
+#include "base/base_time.h"
+#include "ipc/ipc_msg.h"
+#include "role/worker.h"
+
+/* Back-off between starts of a worker that keeps dying: 0, then these, doubling. */
+#define DELAY_MIN_MS 100
+#define DELAY_MAX_MS 10000
+/* One that served for so long was healthy: the next start is at once again. */
+#define STEADY_MS 10000
+/* Until a configuration is offered again to a worker that did not read. */
+#define CONF_RETRY_MS 100
+/* What the workers may take beyond drain_time and close_timeout; and for SIGQUIT. */
+#define DRAIN_MARGIN_MS 2000
+#define QUIT_MS         3000
+/* A worker that closed its control socket has that long to end by itself. */
+#define HANGUP_MS 1000
+/* Messages of one worker in one turn of the loop. */
+#define READ_BATCH 16
+
+#define FOREACH_CHILD(m, c)                                                  \
+	for (struct master_child *c = (m)->children;                         \
+	    c != (m)->children + (m)->n_children; c++)
+
+void
+master_children_init(struct master *m)
+{
+	m->children = base_realloc(NULL, m->n_children, sizeof(*m->children));
+	for (unsigned i = 0; i < m->n_children; i++)
+		m->children[i] = (struct master_child){.slot = i, .ctl_fd = -1};
+}
+
+static void
+close_ctl(struct master_child *c)
+{
+	if (c->ctl_fd >= 0)
+		close(c->ctl_fd);
+	c->ctl_fd = -1;
+}
+
+void
+master_children_free(struct master *m)
+{
+	if (m->children == NULL)
+		return;
+	FOREACH_CHILD(m, c)
+		close_ctl(c);
+	free(m->children);
+	m->children = NULL;
+}
+
+unsigned
+master_children_alive(const struct master *m)
+{
+	unsigned n = 0;
+
+	FOREACH_CHILD(m, c)
+		n += c->pid != 0;
+	return n;
+}
+
+/* ---- start ------------------------------------------------------------- */
+
+static void BASE_NORETURN
+run(struct master *m, struct master_child *c, int fd)
+{
+	struct ipc_env env = {.conf = m->conf,
+	    .seg = m->seg,
+	    .slot = c->slot,
+	    .n_workers = m->n_children,
+	    .generation = c->generation,
+	    .ctl_fd = fd,
+	    .listeners = m->listeners,
+	    .n_listeners = m->n_listeners};
+	char comm[16], title[64];
+
+	snprintf(comm, sizeof(comm), "chatd-worker%u", c->slot % RING_MAX_SLOTS);
+	snprintf(title, sizeof(title), "chatd: worker %u", c->slot);
+	master_child_begin(m, comm, title, true, -1);
+	worker_main(&env);
+}
+
+static void
+back_off(struct master_child *c, int64_t now)
+{
+	if (c->ready_ms != 0 && now - c->ready_ms >= STEADY_MS)
+		c->delay_ms = 0;
+	c->start_at = now + c->delay_ms;
+	c->delay_ms = c->delay_ms == 0 ? DELAY_MIN_MS
+				       : BASE_MIN(2 * c->delay_ms, DELAY_MAX_MS);
+}
+
+static void
+start(struct master *m, struct master_child *c, int64_t now)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (ipc_pair(fds) < 0)
+		goto fail;
+	c->generation++;
+	c->ctl_fd = fds[0];
+	pid = fork();
+	if (pid < 0) {
+		close(fds[1]);
+		close_ctl(c);
+		goto fail;
+	}
+	if (pid == 0)
+		run(m, c, fds[1]);
+	close(fds[1]);
+	c->pid = pid;
+	c->started_ms = now;
+	c->ready_ms = c->kill_at = 0;
+	c->conf_forked = c->conf_sent = m->conf_number;
+	c->conf_done = 0;
+	c->log_turn = m->log_turn;
+	return;
+fail:
+	log_error(LOG_MASTER, "cannot start worker %u: %s", c->slot, strerror(errno));
+	c->ready_ms = 0;
+	back_off(c, now);
+}
+
+void
+master_children_start(struct master *m, int64_t now)
+{
+	if (m->stage != MASTER_RUN)
+		return;
+	FOREACH_CHILD(m, c)
+		if (c->pid == 0 && c->start_at <= now)
+			start(m, c, now);
+}
+
+/* ---- configuration ----------------------------------------------------- */
+
+static bool
+conf_pending(const struct master *m, const struct master_child *c)
+{
+	return c->pid != 0 && c->ctl_fd >= 0 && c->conf_sent < m->conf_number;
+}
+
+void
+master_children_conf(struct master *m)
+{
+	FOREACH_CHILD(m, c) {
+		if (!conf_pending(m, c))
+			continue;
+		/* Else it is full or dying: again later, or with its successor. */
+		if (ipc_send(c->ctl_fd, IPC_CONF, m->conf_number, m->conf_fd) == 0)
+			c->conf_sent = m->conf_number;
+	}
+}
+
+/* A worker that waits for its start will have it, and holds up nothing. */
+static void
+announce_conf(struct master *m)
+{
+	if (m->conf_announced == m->conf_number || master_children_alive(m) == 0)
+		return;
+	FOREACH_CHILD(m, c)
+		if (c->pid != 0 && c->conf_done < m->conf_number)
+			return;
+	m->conf_announced = m->conf_number;
+	log_info(LOG_MASTER, "configuration %llu in force in all workers",
+	    (unsigned long long)m->conf_number);
+}
+
+/* ---- messages ---------------------------------------------------------- */
+
+/* We do not understand each other: a new one will do better. */
+static void
+give_up(struct master_child *c, const char *why)
+{
+	log_error(LOG_MASTER, "worker %u %s: killing it pid=%ld", c->slot, why,
+	    (long)c->pid);
+	close_ctl(c);
+	kill(c->pid, SIGKILL);
+}
+
+static void
+check_up(struct master *m)
+{
+	if (m->up || m->stage != MASTER_RUN)
+		return;
+	FOREACH_CHILD(m, c)
+		if (c->pid == 0 || c->ready_ms == 0)
+			return;
+	master_up(m);
+}
+
+static bool
+on_ready(struct master *m, struct master_child *c, uint64_t value)
+{
+	if (c->ready_ms != 0 || value != (uint64_t)c->pid)
+		return false;
+	c->ready_ms = base_time_ms();
+	c->conf_done = BASE_MAX(c->conf_done, c->conf_forked);
+	if (c->generation > 1)
+		log_info(LOG_MASTER, "worker %u is back pid=%ld start=%llu", c->slot,
+		    (long)c->pid, (unsigned long long)c->generation);
+	if (c->log_turn != m->log_turn) {
+		kill(c->pid, SIGUSR1);
+		c->log_turn = m->log_turn;
+	}
+	check_up(m);
+	return true;
+}
+
+static bool
+on_message(struct master *m, struct master_child *c, const struct ipc_msg *msg)
+{
+	switch (msg->type) {
+	case IPC_READY:
+		return on_ready(m, c, msg->value);
+	case IPC_CONF_DONE:
+		if (msg->value <= c->conf_done || msg->value > c->conf_sent)
+			return false;
+		c->conf_done = msg->value;
+		return true;
+	case IPC_DRAIN:
+		log_debug(LOG_MASTER, "worker %u drains clients=%llu", c->slot,
+		    (unsigned long long)msg->value);
+		return true;
+	default:
+		return false;
+	}
+}
+
+void
+master_child_read(struct master *m, struct master_child *c)
+{
+	struct ipc_msg msg;
+	int fd, r;
+
+	for (int i = 0; i < READ_BATCH; i++) {
+		r = ipc_recv(c->ctl_fd, &msg, &fd);
+		if (r == 0)
+			break;
+		if (r < 0 && errno == 0) {
+			close_ctl(c);
+			c->kill_at = base_time_ms() + HANGUP_MS;
+			break;
+		}
+		if (fd >= 0)
+			close(fd);
+		if (r < 0 || fd >= 0 || !on_message(m, c, &msg)) {
+			give_up(c, "sent what it should not");
+			break;
+		}
+	}
+	announce_conf(m);
+}
+
+/* ---- end --------------------------------------------------------------- */
+
+static void
+describe_end(int status, char *text, size_t size)
+{
+	int sig = WTERMSIG(status);
+	const char *name = sigabbrev_np(sig);
+
+	if (WIFEXITED(status))
+		snprintf(text, size, "exited with code %d", WEXITSTATUS(status));
+	else
+		snprintf(text, size, "was killed by signal %d (SIG%s%s", sig,
+		    name != NULL ? name : "?",
+		    WCOREDUMP(status) ? "; core dumped)" : ")");
+}
+
+static void
+log_end(const struct master *m, const struct master_child *c, pid_t pid, int status,
+    int64_t now)
+{
+	bool asked = m->stage != MASTER_RUN && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == IPC_EXIT_OK;
+	char how[64];
+
+	describe_end(status, how, sizeof(how));
+	if (asked)
+		log_info(LOG_MASTER, "worker %u ended pid=%ld", c->slot, (long)pid);
+	else if (m->stage != MASTER_RUN)
+		log_warn(LOG_MASTER, "worker %u %s pid=%ld", c->slot, how, (long)pid);
+	else
+		log_error(LOG_MASTER,
+		    "worker %u %s pid=%ld uptime_ms=%lld restart_in_ms=%lld", c->slot,
+		    how, (long)pid, (long long)(now - c->started_ms),
+		    (long long)(c->start_at - now));
+}
+
+bool
+master_child_ended(struct master *m, pid_t pid, int status)
+{
+	struct master_child *c = m->children, *end = c + m->n_children;
+	int64_t now = base_time_ms();
+
+	while (c != end && c->pid != pid)
+		c++;
+	if (c == end)
+		return false;
+	c->pid = 0;
+	close_ctl(c);
+	back_off(c, now);
+	log_end(m, c, pid, status, now);
+	if (m->stage == MASTER_RUN && !m->up && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == IPC_EXIT_FATAL) {
+		master_error(m, "worker %u cannot start: the log says why (%s)",
+		    c->slot, m->conf->log_target);
+		m->exit_code = 1;
+		master_stop(m, MASTER_QUIT);
+	}
+	announce_conf(m);
+	return true;
+}
+
+/* ---- signals, time, stop ----------------------------------------------- */
+
+static void
+signal_all(const struct master *m, int sig)
+{
+	FOREACH_CHILD(m, c)
+		if (c->pid != 0)
+			kill(c->pid, sig);
+}
+
+void
+master_children_reopen(struct master *m)
+{
+	FOREACH_CHILD(m, c) {
+		if (c->pid == 0 || c->ready_ms == 0)
+			continue;
+		kill(c->pid, SIGUSR1);
+		c->log_turn = m->log_turn;
+	}
+}
+
+int64_t
+master_children_next(const struct master *m, int64_t now, int64_t next)
+{
+	FOREACH_CHILD(m, c) {
+		if (c->pid == 0 && m->stage == MASTER_RUN)
+			next = BASE_MIN(next, c->start_at);
+		if (c->pid != 0 && c->kill_at != 0)
+			next = BASE_MIN(next, c->kill_at);
+		if (conf_pending(m, c))
+			next = BASE_MIN(next, now + CONF_RETRY_MS);
+	}
+	return next;
+}
+
+void
+master_stop(struct master *m, enum master_stage stage)
+{
+	int64_t now = base_time_ms();
+
+	if (stage <= m->stage)
+		return;
+	m->stage = stage;
+	if (stage == MASTER_DRAIN) {
+		m->deadline = now + m->conf->drain_time + m->conf->close_timeout +
+		    DRAIN_MARGIN_MS;
+		signal_all(m, SIGTERM);
+	} else {
+		m->deadline = now + QUIT_MS;
+		signal_all(m, SIGQUIT);
+	}
+	master_conf_check_time(m, INT64_MAX);
+}
+
+void
+master_children_check(struct master *m, int64_t now)
+{
+	bool over = m->stage != MASTER_RUN && now >= m->deadline;
+
+	FOREACH_CHILD(m, c) {
+		if (c->pid == 0 || !(over || (c->kill_at != 0 && now >= c->kill_at)))
+			continue;
+		log_warn(LOG_MASTER, "worker %u does not stop: killing it pid=%ld",
+		    c->slot, (long)c->pid);
+		kill(c->pid, SIGKILL);
+		c->kill_at = 0;
+	}
+	if (over) {
+		m->stage = MASTER_KILL;
+		m->deadline = INT64_MAX;
+	}
+}

@@ -1,0 +1,151 @@
+/*
+ * master_listen: listening sockets.  They belong to the master and outlive every
+ * worker, so that a connection that waits to be accepted is not lost with one.
+ */
+#include "config.h"
+
+#include "role/master_priv.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/base_assert.h"
+#include "base/base_log.h"
+#include "base/base_mem.h"
+
+/* "127.0.0.1:8000" or "[::1]:8000".  The caller frees *RES_R with freeaddrinfo. */
+static int
+parse_address(const char *text, struct addrinfo **res_r)
+{
+	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+	    .ai_socktype = SOCK_STREAM};
+	char *host = base_strdup(text), *p = host;
+	char *port = strrchr(host, ':');
+	int r = -1;
+
+	if (port == NULL)
+		goto out;
+	*port++ = 0;
+	if (*p == '[') {
+		size_t n = strlen(++p);
+
+		if (n == 0 || p[n - 1] != ']')
+			goto out;
+		p[n - 1] = 0;
+	}
+	if (*p != 0 && *port != 0 && getaddrinfo(p, port, &hints, res_r) == 0)
+		r = 0;
+out:
+	free(host);
+	return r;
+}
+
+/* Returns the socket, or -1 with errno and the name of the call in *WHAT_R. */
+static int
+open_socket(const struct addrinfo *ai, int backlog, const char **what_r)
+{
+	static const int on = 1;
+	int fd, saved;
+
+	*what_r = "make a socket for";
+	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	*what_r = "set options of";
+	/* TCP_NODELAY: what accept returns has it too, and saves a call each. */
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+	    (ai->ai_family == AF_INET6 &&
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0))
+		goto fail;
+	*what_r = "bind to";
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0)
+		goto fail;
+	*what_r = "listen on";
+	if (listen(fd, backlog) < 0)
+		goto fail;
+	return fd;
+fail:
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+static int
+open_listener(struct master *m, const struct conf_listen *conf)
+{
+	struct addrinfo *ai;
+	const char *what;
+	int fd;
+
+	if (parse_address(conf->address, &ai) < 0) {
+		master_error(m,
+		    "%s:%d: listen \"%s\": address \"%s\" is not an IP address and port",
+		    conf->file, conf->line, conf->title, conf->address);
+		return -1;
+	}
+	fd = open_socket(ai, (int)conf->backlog, &what);
+	freeaddrinfo(ai);
+	if (fd < 0)
+		master_error(m, "%s:%d: listen \"%s\": cannot %s %s: %s", conf->file,
+		    conf->line, conf->title, what, conf->address, strerror(errno));
+	return fd;
+}
+
+int
+master_listen_open(struct master *m)
+{
+	size_t n = m->conf->n_listens;
+
+	m->listeners = base_realloc(NULL, n, sizeof(*m->listeners));
+	for (size_t i = 0; i < n; i++) {
+		const struct conf_listen *conf = &m->conf->listens[i];
+		int fd = open_listener(m, conf);
+
+		if (fd < 0)
+			return -1;
+		m->listeners[m->n_listeners++] =
+		    (struct ipc_listener){.fd = fd, .conf = conf};
+		log_info(LOG_MASTER, "listening name=%s address=%s", conf->title,
+		    conf->address);
+	}
+	return 0;
+}
+
+static const struct conf_listen *
+find_section(const struct conf *conf, const char *title)
+{
+	for (size_t i = 0; i < conf->n_listens; i++)
+		if (strcmp(conf->listens[i].title, title) == 0)
+			return &conf->listens[i];
+	return NULL;
+}
+
+void
+master_listen_rebind(struct master *m, const struct conf *fresh)
+{
+	for (size_t i = 0; i < m->n_listeners; i++) {
+		struct ipc_listener *l = &m->listeners[i];
+
+		l->conf = find_section(fresh, l->conf->title);
+		/* conf_diff_settle keeps the sections of the running daemon. */
+		base_assert(l->conf != NULL);
+	}
+}
+
+void
+master_listen_close(struct master *m)
+{
+	for (size_t i = 0; i < m->n_listeners; i++)
+		close(m->listeners[i].fd);
+	free(m->listeners);
+	m->listeners = NULL;
+	m->n_listeners = 0;
+}
