@@ -15,6 +15,7 @@
  * TIME     int64_t, milliseconds             "500ms", "25s", "5m", "24h", "7d"
  * BOOL     bool                              true, false, on, off, yes, no
  * STR      char *, never NULL                "text"
+ * SECRET   the same; never shown             "text"
  * FILE     struct conf_file                  "path"; the content is read with the file
  * LIST     struct conf_list                  {"a", "b"} or "a"
  * WHO      enum conf_who                     "nobody", "subscriber", ...
@@ -37,7 +38,8 @@
 X(COUNT, workers, "auto", 1, 63, DAEMON, \
   "Worker processes; auto is one for each processor that chatd may run on.") \
 X(STR, user, "", 0, 0, DAEMON, \
-  "User that the workers run as when chatd is started by root. Empty: the user that started it.") \
+  "User that the workers run as when chatd is started by root. Empty: the " \
+  "user that started it.") \
 X(STR, state_dir, STATEDIR, 1, 0, DAEMON, \
   "Directory for what must survive a restart.") \
 X(STR, run_dir, RUNSTATEDIR, 1, 0, DAEMON, \
@@ -47,13 +49,16 @@ X(STR, log_target, "stderr", 1, 0, LIVE, \
 X(LEVEL, log_level, "info", 0, 0, LIVE, \
   "Least severe level that is logged: error, warn, info or debug.") \
 X(LIST, allowed_origins, "{}", 0, 0, LIVE, \
-  "Values of the Origin header that browsers may connect from, with * as in https://*.example.com. A client without that header is not a browser and is let in; with an empty list every browser is refused.") \
+  "Values of the Origin header that browsers may connect from, with * as in " \
+  "https://*.example.com. A client without that header is not a browser and " \
+  "is let in; with an empty list every browser is refused.") \
 X(BOOL, allow_anonymous, "false", 0, 0, LIVE, \
   "Clients may connect without a token, as the user with the empty name.") \
-X(STR, token_hmac_secret, "", 0, 0, LIVE, \
+X(SECRET, token_hmac_secret, "", 0, 0, LIVE, \
   "Secret of HS256 connection tokens. Empty: such tokens are invalid.") \
 X(FILE, token_public_key, "", 0, 0, LIVE, \
-  "PEM file with the RSA or P-256 public key of RS256 or ES256 connection tokens.") \
+  "PEM file with the RSA or P-256 public key of RS256 or ES256 connection " \
+  "tokens.") \
 X(BOOL, demo, "off", 0, 0, LIVE, \
   "Serve a small chat page at / on client listeners.") \
 X(INT, max_connections, "100000", 1, 100000000, LIVE, \
@@ -71,15 +76,18 @@ X(INT, max_channel_length, "255", 1, 1024, LIVE, \
 X(INT, publish_rate, "0", 0, 1000000, LIVE, \
   "Publications a second that one client may send on average; 0 is no limit.") \
 X(INT, publish_burst, "0", 0, 1000000, LIVE, \
-  "Publications that one client may send at once within publish_rate; 0 is as many as publish_rate.") \
+  "Publications that one client may send at once within publish_rate; 0 is as " \
+  "many as publish_rate.") \
 X(SIZE, output_buffer, "1m", 4096, 1073741824, LIVE, \
-  "Bytes that may wait for one slow client before it is cut off with code 3008.") \
+  "Bytes that may wait for one slow client before it is cut off with code " \
+  "3008.") \
 X(SIZE, output_total, "256m", 65536, 0, LIVE, \
   "Bytes that may wait for all clients together.") \
 X(SIZE, input_total, "256m", 65536, 0, LIVE, \
   "Bytes of unfinished requests and messages of all clients together.") \
 X(TIME, handshake_timeout, "10s", 100, 600000, LIVE, \
-  "Time from accepting a connection to the end of its TLS and WebSocket handshake, and for the rest of a frame that has begun.") \
+  "Time from accepting a connection to the end of its TLS and WebSocket " \
+  "handshake, and for the rest of a frame that has begun.") \
 X(TIME, stale_timeout, "10s", 100, 600000, LIVE, \
   "Time from the WebSocket handshake to the connect command.") \
 X(TIME, close_timeout, "5s", 100, 600000, LIVE, \
@@ -89,7 +97,8 @@ X(TIME, ping_interval, "25s", 1000, 3600000, NEWCONN, \
 X(TIME, pong_timeout, "8s", 100, 3600000, NEWCONN, \
   "Time that a client has to answer a ping; less than ping_interval.") \
 X(TIME, expired_close_delay, "25s", 0, 3600000, LIVE, \
-  "Time between the expiry of a connection's token and its end with code 3005.") \
+  "Time between the expiry of a connection's token and its end with code " \
+  "3005.") \
 X(TIME, drain_time, "5s", 0, 3600000, LIVE, \
   "Time over which SIGTERM spreads the closing of the clients.") \
 X(BOOL, compression, "off", 0, 0, NEWCONN, \
@@ -99,15 +108,18 @@ X(INT, compression_level, "1", 1, 9, LIVE, \
 X(SIZE, compression_min_size, "128", 0, 16777216, LIVE, \
   "Shorter messages are sent as they are.") \
 X(SIZE, ring_size, "8m", 65536, 1073741824, DAEMON, \
-  "Bytes of shared memory for the messages of each worker; a power of two, at least 16 times max_message_size.") \
+  "Bytes of shared memory for the messages of each worker; a power of two, at " \
+  "least 16 times max_message_size.") \
 X(INT, interest_buckets, "65536", 64, 16777216, DAEMON, \
-  "Hash buckets of the table that says which worker has subscribers of which channel; a power of two, 8 bytes each.")
+  "Hash buckets of the table that says which worker has subscribers of which " \
+  "channel; a power of two, 8 bytes each.")
 
 #define CONF_OPTS_LISTEN(X) \
 X(STR, address, "", 1, 0, DAEMON, \
   "IP address and port, as in 0.0.0.0:8000 or [::1]:8000.") \
 X(SERVE, serve, "client", 0, 0, DAEMON, \
-  "What is served there: client (WebSocket, and the demo page), metrics (/health and /metrics).") \
+  "What is served there: client (WebSocket, and the demo page), metrics " \
+  "(/health and /metrics).") \
 X(INT, backlog, "4096", 1, 65535, DAEMON, \
   "Connections that may wait to be accepted.") \
 X(FILE, tls_certificate, "", 0, 0, LIVE, \
@@ -117,10 +129,13 @@ X(FILE, tls_key, "", 0, 0, LIVE, \
 
 #define CONF_OPTS_NAMESPACE(X) \
 X(WHO, subscribe, "nobody", 0, 0, LIVE, \
-  "Who may subscribe: nobody, authenticated (clients with a user name) or anyone.") \
+  "Who may subscribe: nobody, authenticated (clients with a user name) or " \
+  "anyone.") \
 X(WHO, publish, "nobody", 0, 0, LIVE, \
-  "Who may publish: nobody, subscriber (of that channel), authenticated_subscriber, authenticated or anyone.") \
+  "Who may publish: nobody, subscriber (of that channel), " \
+  "authenticated_subscriber, authenticated or anyone.") \
 X(BOOL, user_limited_channels, "off", 0, 0, LIVE, \
-  "In a channel name the part after the last # lists the only users who may subscribe, as in dialog#42,43.")
+  "In a channel name the part after the last # lists the only users who may " \
+  "subscribe, as in dialog#42,43.")
 
 #endif

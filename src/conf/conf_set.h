@@ -38,6 +38,7 @@ struct conf_list {
 #define CONF_CTYPE_TIME  int64_t
 #define CONF_CTYPE_BOOL  bool
 #define CONF_CTYPE_STR   char *
+#define CONF_CTYPE_SECRET char *
 #define CONF_CTYPE_FILE  struct conf_file
 #define CONF_CTYPE_LIST  struct conf_list
 #define CONF_CTYPE_WHO   enum conf_who
