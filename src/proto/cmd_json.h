@@ -33,6 +33,9 @@ bool cmd_json_parse(struct base_slice line, struct base_buf *scratch, struct cmd
 void cmd_json_error(struct base_buf *out, uint32_t id, enum proto_error code);
 /* {"id":ID,"KIND":{}} */
 void cmd_json_empty(struct base_buf *out, uint32_t id, enum cmd_kind kind);
+/* The reply to subscribe on a plain channel; WAS_RECOVERING: recovery was asked for,
+ * which such a channel has not. */
+void cmd_json_subscribe(struct base_buf *out, uint32_t id, bool was_recovering);
 void cmd_json_connect(struct base_buf *out, uint32_t id,
     const struct cmd_connect_result *result);
 /* {"id":ID,"refresh":{"expires":true,"ttl":TTL}}; without members when !expires. */

@@ -27,7 +27,9 @@
 #define WS_CODE_PROTOCOL 1002
 #define WS_CODE_NONE     1005 /* never sent: the close frame had no code */
 #define WS_CODE_DATA     1007
+#define WS_CODE_POLICY   1008
 #define WS_CODE_TOO_BIG  1009
+#define WS_CODE_TRY_LATER 1013
 
 struct ws_limits {
 	uint64_t frame; /* largest payload of a frame */

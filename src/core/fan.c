@@ -1,0 +1,345 @@
+/*
+ * fan: see the header.
+ */
+#include "config.h"
+
+#include "core/fan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base_assert.h"
+#include "base/base_log.h"
+#include "base/base_mem.h"
+#include "proto/ws_frame.h"
+
+/* Of one lane in one turn: the sockets want to be looked at too. */
+#define BUDGET_RECORDS 256
+#define BUDGET_BYTES   (1u << 20)
+
+#define BLOCK_MIN  1024
+#define SPARE_MAX  64 /* blocks that are kept for the next turn */
+#define SPARE_SIZE (256u << 10) /* larger ones are given back */
+
+struct fan {
+	struct ring_seg *seg;
+	unsigned slot, n_slots;
+	struct hub *hub;
+	struct ring_reader *reader;
+	struct stat_page *stat;
+	struct fan_batch *batches;
+	uint32_t n_batches, cap_batches;
+	struct fan_block *spare[SPARE_MAX];
+	unsigned n_spare;
+	size_t kept;
+	struct base_buf name; /* of the record at hand */
+	struct base_buf packed; /* a compressed message */
+};
+
+struct fan *
+fan_new(struct ring_seg *seg, unsigned slot, struct hub *hub,
+    struct ring_reader *reader, struct stat_page *stat)
+{
+	struct fan *f = base_zalloc(sizeof(*f));
+
+	f->seg = seg;
+	f->slot = slot;
+	f->n_slots = ring_seg_geom(seg)->slots;
+	f->hub = hub;
+	f->reader = reader;
+	f->stat = stat;
+	return f;
+}
+
+void
+fan_free(struct fan *f)
+{
+	if (f == NULL)
+		return;
+	base_assert(f->n_batches == 0);
+	while (f->n_spare > 0)
+		free(f->spare[--f->n_spare]);
+	free(f->batches);
+	base_buf_free(&f->name);
+	base_buf_free(&f->packed);
+	free(f);
+}
+
+static struct fan_block *
+block_new(struct fan *f, size_t room)
+{
+	struct fan_block *b;
+	size_t cap = BLOCK_MIN;
+
+	if (f->n_spare > 0 && f->spare[f->n_spare - 1]->cap >= room) {
+		b = f->spare[--f->n_spare];
+	} else {
+		while (cap < room)
+			cap *= 2;
+		b = base_malloc(sizeof(*b) + cap);
+		b->cap = cap;
+	}
+	b->refs = 1;
+	b->counted = false;
+	b->n_frames = 0;
+	b->len = 0;
+	return b;
+}
+
+/* Room for N more bytes; the block may move, so nobody else has it yet. */
+static struct fan_block *
+block_room(struct fan_block *b, size_t n)
+{
+	size_t cap = b->cap;
+
+	if (b->len + n > cap) {
+		base_assert(b->refs == 1);
+		while (b->len + n > cap)
+			cap *= 2;
+		b = base_realloc(b, sizeof(*b) + cap, 1);
+		b->cap = cap;
+	}
+	return b;
+}
+
+static size_t
+block_bytes(const struct fan_block *b)
+{
+	return sizeof(*b) + b->cap;
+}
+
+void
+fan_block_drop(struct fan *f, struct fan_block *b)
+{
+	if (--b->refs > 0)
+		return;
+	if (b->counted) {
+		f->kept -= block_bytes(b);
+		stat_set(f->stat, output_bytes, f->kept);
+	}
+	if (f->n_spare < SPARE_MAX && b->cap <= SPARE_SIZE)
+		f->spare[f->n_spare++] = b;
+	else
+		free(b);
+}
+
+struct fan_block *
+fan_block_keep(struct fan *f, struct fan_block *b)
+{
+	b->refs++;
+	if (!b->counted) {
+		b->counted = true;
+		f->kept += block_bytes(b);
+		stat_set(f->stat, output_bytes, f->kept);
+	}
+	return b;
+}
+
+struct fan_block *
+fan_block_copy(struct fan *f, const void *p, size_t len)
+{
+	struct fan_block *b = base_malloc(sizeof(*b) + len);
+
+	*b = (struct fan_block){.refs = 0, .len = len, .cap = len};
+	memcpy(b->data, p, len);
+	return fan_block_keep(f, b);
+}
+
+size_t
+fan_kept_bytes(const struct fan *f)
+{
+	return f->kept;
+}
+
+static struct fan_batch *
+batch_of(struct fan *f, struct hub_chan *chan)
+{
+	struct fan_batch *b;
+
+	if (chan->batch != NULL)
+		return chan->batch;
+	/* The array was made as large as a turn can need, so that it never moves. */
+	base_assert(f->n_batches < f->cap_batches);
+	b = &f->batches[f->n_batches++];
+	*b = (struct fan_batch){.chan = chan, .raw = block_new(f, 0)};
+	chan->batch = b;
+	return b;
+}
+
+/* The record that the reader shows goes to the batch of its channel, if it has one. */
+static void
+take_record(struct fan *f, unsigned lane, const struct ring_head *head)
+{
+	struct base_slice name;
+	struct hub_chan *chan;
+	struct fan_batch *batch;
+	struct fan_block *b;
+
+	f->name.len = 0;
+	base_buf_room(&f->name, head->name_len);
+	/*
+	 * The name is needed to find the block that the body goes to, and both are
+	 * copied together; so the body goes to the block of the first channel with
+	 * this hash, and is dropped again in the rare case that it is another one.
+	 */
+	chan = hub_first(f->hub, head->chan);
+	if (chan == NULL) {
+		ring_read_skip(f->reader, lane);
+		return;
+	}
+	batch = batch_of(f, chan);
+	b = batch->raw = block_room(batch->raw, head->body_len);
+	if (!ring_read_copy(f->reader, lane, f->name.p, b->data + b->len))
+		return;
+	name = (struct base_slice){f->name.p, head->name_len};
+	if (chan->name_len != name.len || memcmp(chan->name, name.p, name.len) != 0) {
+		struct hub_chan *other = hub_find(f->hub, name, head->chan);
+		const uint8_t *body = b->data + b->len;
+
+		if (other == NULL)
+			return;
+		batch = batch_of(f, other);
+		batch->raw = block_room(batch->raw, head->body_len);
+		memcpy(batch->raw->data + batch->raw->len, body, head->body_len);
+		b = batch->raw;
+	}
+	b->len += head->body_len;
+	b->n_frames++;
+}
+
+/* True if the budget ended before the lane did. */
+static bool
+drain_lane(struct fan *f, unsigned lane)
+{
+	uint64_t lost, bytes = 0, bit = UINT64_C(1) << f->slot;
+	struct ring_head head;
+
+	for (unsigned n = 0; n < BUDGET_RECORDS && bytes < BUDGET_BYTES; n++) {
+		switch (ring_read_next(f->reader, lane, &head, &lost)) {
+		case RING_EMPTY:
+			return false;
+		case RING_LAPPED:
+			stat_add(f->stat, ring_lost, lost);
+			stat_set(f->stat, ring_damaged, ring_read_damaged(f->reader));
+			log_warn(LOG_RING,
+			    "messages were overwritten before they were read "
+			    "lane=%u lost=%llu",
+			    lane, (unsigned long long)lost);
+			break;
+		case RING_RECORD:
+			stat_add(f->stat, ring_records, 1);
+			if ((head.mask & bit) == 0) {
+				ring_read_skip(f->reader, lane);
+				break;
+			}
+			bytes += head.body_len;
+			take_record(f, lane, &head);
+			break;
+		}
+	}
+	return true;
+}
+
+bool
+fan_drain(struct fan *f)
+{
+	bool more = false;
+
+	base_assert(f->n_batches == 0);
+	/* A record can open two batches when hashes collide. */
+	if (f->cap_batches == 0) {
+		f->cap_batches = f->n_slots * BUDGET_RECORDS * 2;
+		f->batches = base_malloc(f->cap_batches * sizeof(*f->batches));
+	}
+	for (unsigned lane = 0; lane < f->n_slots; lane++)
+		more |= drain_lane(f, lane);
+	return more;
+}
+
+uint32_t
+fan_batches(const struct fan *f, struct fan_batch **batches_r)
+{
+	*batches_r = f->batches;
+	return f->n_batches;
+}
+
+uint64_t
+fan_behind(const struct fan *f)
+{
+	return ring_read_behind(f->reader, f->slot);
+}
+
+void
+fan_detach(struct fan *f)
+{
+	for (uint32_t i = 0; i < f->n_batches; i++) {
+		f->batches[i].chan->batch = NULL;
+		f->batches[i].chan = NULL;
+	}
+}
+
+void
+fan_done(struct fan *f)
+{
+	for (uint32_t i = 0; i < f->n_batches; i++) {
+		struct fan_batch *b = &f->batches[i];
+
+		base_assert(b->chan == NULL);
+		fan_block_drop(f, b->raw);
+		for (unsigned k = 0; k < BASE_COUNT(b->deflated); k++)
+			if (b->deflated[k] != NULL)
+				fan_block_drop(f, b->deflated[k]);
+	}
+	f->n_batches = 0;
+}
+
+/* Appends the frame at P compressed, or as it is when that is shorter. */
+static struct fan_block *
+pack_frame(struct fan *f, struct fan_block *out, const uint8_t *p, size_t len,
+    unsigned bits, struct ws_deflate *deflate, size_t min_size)
+{
+	size_t head = len < 126 + 2 ? 2 : p[1] == 126 ? 4 : 10;
+	struct base_slice text = {(const char *)p + head, len - head};
+
+	if (text.len >= min_size) {
+		f->packed.len = 0;
+		ws_deflate_message(deflate, bits, text, &f->packed);
+	}
+	if (text.len < min_size || f->packed.len >= text.len) {
+		out = block_room(out, len);
+		memcpy(out->data + out->len, p, len);
+		out->len += len;
+	} else {
+		out = block_room(out, WS_HEAD_MAX + f->packed.len);
+		out->len += ws_frame_head(out->data + out->len, p[0] | WS_RSV1,
+		    f->packed.len);
+		memcpy(out->data + out->len, f->packed.p, f->packed.len);
+		out->len += f->packed.len;
+	}
+	out->n_frames++;
+	return out;
+}
+
+struct fan_block *
+fan_block_for(struct fan *f, struct fan_batch *batch, unsigned bits,
+    struct ws_deflate *deflate, size_t min_size)
+{
+	struct fan_block *out;
+
+	if (bits == 0)
+		return batch->raw;
+	base_assert(bits >= FAN_BITS_MIN && bits <= FAN_BITS_MAX);
+	out = batch->deflated[bits - FAN_BITS_MIN];
+	if (out != NULL)
+		return out;
+	out = block_new(f, batch->raw->len);
+	for (size_t at = 0; at < batch->raw->len;) {
+		size_t len = ws_frame_sent_len(batch->raw->data + at);
+
+		out = pack_frame(f, out, batch->raw->data + at, len, bits, deflate,
+		    min_size);
+		at += len;
+	}
+	batch->deflated[bits - FAN_BITS_MIN] = out;
+	return out;
+}

@@ -1,0 +1,241 @@
+/*
+ * conn_http: requests: the upgrade, the demo page, health and metrics.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base_log.h"
+#include "demo/demo.h"
+#include "net/conn.h"
+#include "net/origin.h"
+#include "net/out.h"
+#include "proto/ws_shake.h"
+
+#define NOSNIFF "X-Content-Type-Options: nosniff\r\n"
+#define SHAKE_VERSION "Sec-WebSocket-Version: 13\r\n"
+
+static struct base_slice
+text(const char *s)
+{
+	return (struct base_slice){s, strlen(s)};
+}
+
+/* Answers and, unless CLOSE, waits for the next request. */
+static void
+respond(struct conn *c, int status, const char *headers, const char *type,
+    struct base_slice body, bool close)
+{
+	struct base_buf out = {0};
+
+	http_reply(&out, status, headers, type, body, close);
+	out_bytes(c, out.p, out.len);
+	base_buf_free(&out);
+	if (close) {
+		/* Bytes that are not read yet must not turn the close into a reset. */
+		c->linger = true;
+		conn_set_state(c, CONN_FINISHING, c->net->conf->close_timeout);
+	} else {
+		conn_set_state(c, CONN_HTTP, c->net->conf->handshake_timeout);
+	}
+}
+
+static void
+respond_text(struct conn *c, int status, const char *headers, const char *body, bool close)
+{
+	respond(c, status, headers, "text/plain; charset=utf-8", text(body), close);
+}
+
+/* ---- the upgrade ------------------------------------------------------------------ */
+
+static bool
+query_has(struct base_slice query, const char *pair)
+{
+	size_t len = strlen(pair);
+
+	while (query.len > 0) {
+		const char *amp = memchr(query.p, '&', query.len);
+		size_t n = amp == NULL ? query.len : (size_t)(amp - query.p);
+
+		if (n == len && memcmp(query.p, pair, len) == 0)
+			return true;
+		if (amp == NULL)
+			break;
+		query.p += n + 1;
+		query.len -= n + 1;
+	}
+	return false;
+}
+
+/* The list of subprotocols in the client's order; we speak one of them. */
+static const char *
+choose_subprotocol(const struct http_request *req)
+{
+	struct base_slice offered = http_header(req, "Sec-WebSocket-Protocol", NULL);
+
+	if (offered.p != NULL && http_has_token(offered, "centrifuge-json"))
+		return "centrifuge-json";
+	return NULL;
+}
+
+static void
+refuse_shake(struct conn *c, struct base_slice origin)
+{
+	char headers[512];
+
+	/* A longer one is none that a browser sends. */
+	if (origin.len > 256)
+		origin.len = 0;
+	snprintf(headers, sizeof(headers),
+	    "Access-Control-Allow-Credentials: true\r\n"
+	    "Access-Control-Allow-Origin: %.*s\r\n" SHAKE_VERSION NOSNIFF,
+	    (int)origin.len, origin.len > 0 ? origin.p : "");
+	respond_text(c, 400, headers, "Bad Request\n", false);
+}
+
+static void
+upgrade(struct conn *c, const struct http_request *req)
+{
+	struct base_slice origin = http_header(req, "Origin", NULL);
+	struct ws_deflate_params deflate = {0};
+	struct base_buf out = {0};
+
+	if (origin.p != NULL && !origin_allowed(&c->net->conf->allowed_origins, origin)) {
+		log_info(LOG_NET, "refused by allowed_origins origin=%.*s",
+		    (int)BASE_MIN(origin.len, 200), origin.p);
+		respond_text(c, 403, SHAKE_VERSION NOSNIFF, "Forbidden\n", false);
+		return;
+	}
+	if (!ws_shake_check(req)) {
+		refuse_shake(c, origin);
+		return;
+	}
+	if (c->net->draining) {
+		respond_text(c, 503, "Retry-After: 1\r\n", "shutting down\n", true);
+		return;
+	}
+	if (c->net->conf->compression)
+		ws_shake_deflate(req, &deflate);
+	ws_shake_reply(req, choose_subprotocol(req), &deflate, &out);
+	out_bytes(c, out.p, out.len);
+	base_buf_free(&out);
+	if (deflate.on) {
+		c->deflate_bits = deflate.server_bits;
+		net_deflate(c->net);
+	}
+	c->frame_pings = query_has(req->query, "cf_ws_frame_ping_pong=true");
+	conn_set_state(c, CONN_WS, 0);
+	c->net->app->open(c);
+}
+
+/* ---- other routes ----------------------------------------------------------------- */
+
+static void
+health(struct conn *c, const struct http_request *req)
+{
+	(void)req;
+	respond(c, 200, NULL, "application/json", text("{}"), false);
+}
+
+static void
+metrics(struct conn *c, const struct http_request *req)
+{
+	struct base_buf out = {0};
+
+	(void)req;
+	stat_prometheus(&out, c->net->stats, c->net->n_workers);
+	respond(c, 200, NULL, "text/plain; version=0.0.4",
+	    (struct base_slice){out.p, out.len}, false);
+	base_buf_free(&out);
+}
+
+static const struct route {
+	const char *path;
+	unsigned serve; /* on listeners of this kind */
+	void (*run)(struct conn *c, const struct http_request *req);
+} routes[] = {
+    {"/connection/websocket", CONF_SERVE_CLIENT, upgrade},
+    {"/health", CONF_SERVE_METRICS, health},
+    {"/metrics", CONF_SERVE_METRICS, metrics},
+};
+
+static bool
+serve_demo(struct conn *c, const struct http_request *req)
+{
+	const struct demo_file *f;
+
+	if (!c->net->conf->demo || (c->serve & CONF_SERVE_CLIENT) == 0)
+		return false;
+	f = demo_find(req->path);
+	if (f == NULL)
+		return false;
+	respond(c, 200, demo_headers, f->type, f->body, false);
+	return true;
+}
+
+static bool
+is(struct base_slice s, const char *name)
+{
+	return s.len == strlen(name) && memcmp(s.p, name, s.len) == 0;
+}
+
+static void
+dispatch(struct conn *c, const struct http_request *req)
+{
+	for (size_t i = 0; i < BASE_COUNT(routes); i++) {
+		const struct route *r = &routes[i];
+
+		if ((c->serve & r->serve) == 0 || !is(req->path, r->path))
+			continue;
+		/* A route that upgrades answers a wrong method like a wrong header. */
+		if (r->run != upgrade && !is(req->method, "GET"))
+			respond_text(c, 405, "Allow: GET\r\n", "Method Not Allowed\n",
+			    false);
+		else
+			r->run(c, req);
+		return;
+	}
+	if (is(req->method, "GET") && serve_demo(c, req))
+		return;
+	respond_text(c, 404, NOSNIFF, "404 page not found\n", false);
+}
+
+/* Whether the connection can carry another request. */
+static bool
+keeps_alive(const struct http_request *req)
+{
+	struct base_slice v = http_header(req, "Connection", NULL);
+
+	return req->minor == 1 && req->content_length == 0 &&
+	       (v.p == NULL || !http_has_token(v, "close"));
+}
+
+size_t
+conn_http_input(struct conn *c, const uint8_t *p, size_t n)
+{
+	struct http_request req;
+	int r;
+
+	r = http_parse_head((const char *)p, n, c->net->conf->max_request_size, &req);
+	if (r == 0)
+		return 0;
+	if (r < 0) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "%s\n", http_reason(-r));
+		respond_text(c, -r, NULL, line, true);
+		return n;
+	}
+	if (c->over_limit) {
+		respond_text(c, 503, "Retry-After: 1\r\n", "too many connections\n",
+		    true);
+		return n;
+	}
+	dispatch(c, &req);
+	if (c->state == CONN_HTTP && !keeps_alive(&req)) {
+		c->linger = true;
+		conn_set_state(c, CONN_FINISHING, c->net->conf->close_timeout);
+	}
+	return (size_t)r;
+}

@@ -1,0 +1,263 @@
+/*
+ * net: see the header.
+ */
+#include "config.h"
+
+#include "net/net.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/base_assert.h"
+#include "base/base_log.h"
+#include "base/base_mem.h"
+#include "base/base_time.h"
+#include "net/conn.h"
+#include "net/listen.h"
+#include "net/out.h"
+
+#define READ_MIN (64u << 10)
+
+static void
+update_clock(struct net *net)
+{
+	net->env->now_ms = base_time_ms();
+	net->env->now_s = (int64_t)time(NULL);
+}
+
+/* What follows from limits that may have changed. */
+static void
+apply_limits(struct net *net)
+{
+	const struct conf *conf = net->conf;
+	/* An unfinished frame (14 bytes of head at most) or request, and new bytes. */
+	size_t size = BASE_MAX(conf->max_frame_size + 14, conf->max_request_size) +
+		      READ_MIN;
+
+	if (size > net->rbuf_size) {
+		net->rbuf = base_realloc(net->rbuf, size, 1);
+		net->rbuf_size = size;
+	}
+	if (net->deflate != NULL)
+		ws_deflate_set_level(net->deflate, (int)conf->compression_level);
+	stat_set(net->stat, output_limit_bytes, net_share(net, conf->output_total));
+	stat_set(net->stat, input_limit_bytes, net_share(net, conf->input_total));
+	stat_set(net->stat, connections_limit,
+	    net_share(net, (uint64_t)conf->max_connections));
+}
+
+void
+net_init(struct net *net, struct event_base *base, const struct net_app *app,
+    struct sess_env *env, struct fan *fan)
+{
+	const struct ring_geom *geom = ring_seg_geom(env->seg);
+
+	*net = (struct net){
+	    .base = base,
+	    .app = app,
+	    .conf = env->conf,
+	    .env = env,
+	    .stat = env->stat,
+	    .n_workers = geom->slots,
+	    .worker = env->worker,
+	    .fan = fan,
+	    .out = out_new(),
+	};
+	net->stats = base_malloc(net->n_workers * sizeof(*net->stats));
+	for (unsigned i = 0; i < net->n_workers; i++)
+		net->stats[i] = ring_seg_stats(env->seg, i);
+	base_list_init(&net->conns);
+	base_list_init(&net->dead);
+	update_clock(net);
+	ev_wheel_init(&net->wheel, env->now_ms);
+	apply_limits(net);
+}
+
+void
+net_fini(struct net *net)
+{
+	listen_stop(net);
+	BASE_LIST_FOREACH_SAFE(it, tmp, &net->conns)
+		conn_kill(BASE_CONTAINER(it, struct conn, all));
+	/* Kills leave turns that were not written. */
+	out_flush(net);
+	conn_reap(net);
+	out_free(net->out);
+	ws_deflate_free(net->deflate);
+	base_buf_free(&net->inflated);
+	free(net->stats);
+	free(net->rbuf);
+}
+
+int
+net_listen(struct net *net, const struct ipc_listener *listeners, size_t n, char *err,
+    size_t errlen)
+{
+	SSL_CTX **ctx = base_zalloc(n * sizeof(SSL_CTX *));
+
+	net->listeners = base_zalloc(n * sizeof(*net->listeners));
+	net->n_listeners = n;
+	net->resume = evtimer_new(net->base, listen_resume, net);
+	for (size_t i = 0; i < n; i++) {
+		struct listener *l = &net->listeners[i];
+
+		*l = (struct listener){
+		    .net = net, .conf = listeners[i].conf, .fd = listeners[i].fd};
+		l->ev = event_new(net->base, l->fd, EV_READ | EV_PERSIST, listen_accept,
+		    l);
+	}
+	if (listen_contexts(net, net->conf, ctx, err, errlen) < 0) {
+		free(ctx);
+		return -1;
+	}
+	for (size_t i = 0; i < n; i++) {
+		net->listeners[i].ctx = ctx[i];
+		event_add(net->listeners[i].ev, NULL);
+	}
+	free(ctx);
+	return 0;
+}
+
+int
+net_reload(struct net *net, const struct conf *fresh, char *err, size_t errlen)
+{
+	SSL_CTX **ctx = base_zalloc(net->n_listeners * sizeof(SSL_CTX *));
+
+	if (listen_contexts(net, fresh, ctx, err, errlen) < 0) {
+		free(ctx);
+		return -1;
+	}
+	for (size_t i = 0; i < net->n_listeners; i++) {
+		struct listener *l = &net->listeners[i];
+
+		/* Connections that exist keep their context by a reference. */
+		SSL_CTX_free(l->ctx);
+		l->ctx = ctx[i];
+		l->conf = listen_section(fresh, l->conf->title);
+		base_assert(l->conf != NULL);
+	}
+	free(ctx);
+	net->conf = fresh;
+	apply_limits(net);
+	return 0;
+}
+
+struct ws_deflate *
+net_deflate(struct net *net)
+{
+	if (net->deflate == NULL)
+		net->deflate = ws_deflate_new((int)net->conf->compression_level);
+	return net->deflate;
+}
+
+uint64_t
+net_share(const struct net *net, uint64_t total)
+{
+	return total / net->n_workers;
+}
+
+uint64_t
+net_left(const struct net *net)
+{
+	return net->n_conns;
+}
+
+/* ---- a turn -------------------------------------------------------------------------- */
+
+/* Others first: they work while we write. */
+static void
+wake_others(struct net *net)
+{
+	struct sess_env *env = net->env;
+
+	if (env->wake_mask == 0)
+		return;
+	stat_add(net->stat, ring_wakes,
+	    ring_wake_mask(env->seg, env->worker, env->wake_mask));
+	env->wake_mask = 0;
+}
+
+bool
+net_flush(struct net *net)
+{
+	bool more;
+
+	wake_others(net);
+	more = fan_drain(net->fan);
+	out_flush(net);
+	return more;
+}
+
+void
+net_make_room(struct net *net, size_t required)
+{
+	uint64_t half = ring_seg_geom(net->env->seg)->lane_size / 2;
+
+	while (fan_behind(net->fan) + required > half)
+		net_flush(net);
+}
+
+static void
+drain_some(struct net *net)
+{
+	int64_t left = net->drain_end - net->env->now_ms;
+	uint64_t ticks = left <= 0 ? 1 : (uint64_t)(left / EV_TICK_MS + 1);
+	uint64_t n = (net->n_conns + ticks - 1) / ticks;
+
+	BASE_LIST_FOREACH_SAFE(it, tmp, &net->conns)
+	{
+		struct conn *c = BASE_CONTAINER(it, struct conn, all);
+
+		if (n == 0)
+			break;
+		n--;
+		if (c->state == CONN_WS)
+			conn_ws_close(c, PROTO_DISCONNECT_SHUTDOWN,
+			    proto_disconnect_reason(PROTO_DISCONNECT_SHUTDOWN));
+		else if (c->state < CONN_WS)
+			conn_kill(c);
+	}
+}
+
+bool
+net_turn(struct net *net)
+{
+	uint32_t tick = net->wheel.now;
+	bool more;
+
+	update_clock(net);
+	ev_wheel_run(&net->wheel, net->env->now_ms, conn_timer, NULL);
+	if (net->draining && net->wheel.now != tick)
+		drain_some(net);
+	more = net_flush(net);
+	conn_reap(net);
+	if (net->deflate != NULL)
+		stat_set(net->stat, deflate_bytes, ws_deflate_bytes(net->deflate));
+	return more;
+}
+
+void
+net_drain(struct net *net)
+{
+	if (net->draining)
+		return;
+	listen_stop(net);
+	net->draining = true;
+	net->drain_end = base_time_ms() + net->conf->drain_time;
+}
+
+void
+net_stop(struct net *net)
+{
+	net_drain(net);
+	BASE_LIST_FOREACH_SAFE(it, tmp, &net->conns)
+	{
+		struct conn *c = BASE_CONTAINER(it, struct conn, all);
+
+		if (c->state == CONN_WS)
+			conn_ws_close(c, PROTO_DISCONNECT_SHUTDOWN,
+			    proto_disconnect_reason(PROTO_DISCONNECT_SHUTDOWN));
+	}
+	net_flush(net);
+}

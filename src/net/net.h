@@ -1,0 +1,103 @@
+/*
+ * net: all connections of one process, and what they share.
+ *
+ * A turn of the loop: libevent calls back for sockets, whose commands queue
+ * replies and write to the ring; then net_turn copies from the ring what is for
+ * our clients, and writes to each client once, replies and pushes together.
+ */
+#ifndef NET_NET_H
+#define NET_NET_H
+
+#include <event2/event.h>
+#include <openssl/ssl.h>
+
+#include "base/base_list.h"
+#include "core/fan.h"
+#include "core/sess.h"
+#include "ev/ev_wheel.h"
+#include "ipc/ipc_child.h"
+#include "proto/ws_deflate.h"
+
+struct conn;
+struct listener;
+struct out;
+
+/* What is behind the WebSocket: sessions, or an echo in a test. */
+struct net_app {
+	/* The handshake is done. */
+	void (*open)(struct conn *c);
+	/* A whole message; text is valid UTF-8. */
+	void (*message)(struct conn *c, uint8_t opcode, struct base_slice msg);
+	/* The connection is going; at most once, and only after open. */
+	void (*closed)(struct conn *c);
+};
+
+struct net {
+	struct event_base *base;
+	const struct net_app *app;
+	const struct conf *conf;
+	struct sess_env *env;
+	struct stat_page *stat;
+	struct stat_page **stats; /* of all workers */
+	unsigned n_workers, worker;
+	struct fan *fan;
+	struct ws_deflate *deflate; /* NULL until it is needed */
+	struct base_buf inflated;
+	struct ev_wheel wheel;
+	struct out *out;
+	struct listener *listeners;
+	size_t n_listeners;
+	struct event *resume; /* listeners that paused listen again */
+	struct base_list conns, dead;
+	uint64_t n_conns, n_over;
+	uint64_t in_bytes;
+	uint8_t *rbuf; /* one read goes here; shared by all connections */
+	size_t rbuf_size;
+	bool accept_now; /* whatever the balance says */
+	bool draining;
+	bool flushing;
+	int64_t drain_end; /* base_time_ms at which the last client is told */
+	int64_t accept_logged_ms; /* when trouble with accept was last logged */
+};
+
+/* ENV (with its conf) and FAN stay the caller's. */
+void net_init(struct net *net, struct event_base *base, const struct net_app *app,
+    struct sess_env *env, struct fan *fan);
+void net_fini(struct net *net);
+
+/* Begins to accept on LISTENERS. */
+int net_listen(struct net *net, const struct ipc_listener *listeners, size_t n, char *err,
+    size_t errlen) BASE_MUST_CHECK;
+
+/* A new configuration is in env->conf; TLS contexts and limits follow it.  On an
+ * error all stays as it was. */
+int net_reload(struct net *net, const struct conf *fresh, char *err, size_t errlen)
+    BASE_MUST_CHECK;
+
+/* The compression streams; made when they are first needed. */
+struct ws_deflate *net_deflate(struct net *net);
+
+/* Delivers what the ring has (up to a budget) and writes what is queued.  True:
+ * there may be more. */
+bool net_flush(struct net *net);
+/* Flushes until REQUIRED bytes more in our lane cannot overtake our own cursor. */
+void net_make_room(struct net *net, size_t required);
+
+/* At the end of a turn: timers, ring, writes.  True: call again before sleeping. */
+bool net_turn(struct net *net);
+
+/* Stops accepting; tells the clients to go, spread over drain_time. */
+void net_drain(struct net *net);
+/* The same at once; what sockets take now is all that they get. */
+void net_stop(struct net *net);
+/* Connections that are left. */
+uint64_t net_left(const struct net *net);
+
+/* This process's share of a bound that holds for all workers together. */
+uint64_t net_share(const struct net *net, uint64_t total);
+
+/* The application of a worker: WebSocket messages go to sessions. */
+extern const struct net_app net_sess_app;
+extern const struct sess_ops net_sess_ops;
+
+#endif
