@@ -410,7 +410,8 @@ write_gathered(struct conn *c, struct gather *g)
 		if (c->state == CONN_WS && over_limit(c))
 			slow(c);
 	}
-	*g = (struct gather){.n = 0};
+	g->n = 0;
+	g->total = 0;
 }
 
 static void
