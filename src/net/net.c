@@ -16,6 +16,7 @@
 #include "net/conn.h"
 #include "net/listen.h"
 #include "net/out.h"
+#include "ring/ring_wake.h"
 
 #define READ_MIN (64u << 10)
 
