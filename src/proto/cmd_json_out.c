@@ -57,6 +57,16 @@ cmd_json_empty(struct base_buf *out, uint32_t id, enum cmd_kind kind)
 }
 
 void
+cmd_json_subscribe(struct base_buf *out, uint32_t id, bool was_recovering)
+{
+	open_reply(out, id);
+	ADD(out, ",\"subscribe\":{");
+	if (was_recovering)
+		ADD(out, "\"was_recovering\":true");
+	ADD(out, "}}");
+}
+
+void
 cmd_json_connect(struct base_buf *out, uint32_t id,
     const struct cmd_connect_result *result)
 {

@@ -6,7 +6,6 @@
 #include "role/worker.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +22,7 @@
 #include "net/net.h"
 #include "ring/ring_wake.h"
 
-#define ERR_LEN   512
-#define MISSED_NS UINT64_C(500000000) /* age of a record whose wake-up never came */
+#define ERR_LEN 512
 
 struct worker {
 	struct ipc_env *ipc;
@@ -39,7 +37,7 @@ struct worker {
 	struct fan *fan;
 	struct sess_env env;
 	struct net net;
-	bool asleep; /* in the loop, with our flag up */
+	bool belt; /* a second went by */
 	bool done;
 };
 
@@ -177,47 +175,42 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 	}
 }
 
+/* The ring and the deadlines are looked at after every turn: it is enough that
+ * there is one. */
 static void
-on_wake(evutil_socket_t fd, short what, void *arg)
-{
-	struct worker *w = arg;
-
-	(void)fd;
-	(void)what;
-	ring_wake_clear(w->ipc->seg, w->ipc->slot);
-}
-
-/* Deadlines are looked at after every turn: it is enough that there is one. */
-static void
-on_tick(evutil_socket_t fd, short what, void *arg)
+on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	(void)arg;
 }
 
-/*
- * Once a second: is there something that nobody woke us for?  Then the wake-up
- * protocol has a hole; the turn that follows delivers it all the same.
- */
 static void
 on_belt(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker *w = arg;
-	struct pollfd wake = {ring_wake_fd(w->ipc->seg, w->ipc->slot), POLLIN, 0};
-	struct ring_head head;
-	uint64_t lost, now = base_time_wall_ns();
 
 	(void)fd;
 	(void)what;
-	if (!w->asleep || !ring_read_pending(w->reader) || poll(&wake, 1, 0) != 0)
-		return;
-	for (unsigned lane = 0; lane < w->ipc->n_workers; lane++) {
-		if (ring_read_next(w->reader, lane, &head, &lost) != RING_RECORD)
-			continue;
-		if ((head.mask >> w->ipc->slot & 1) && now > head.time + MISSED_NS)
+	w->belt = true;
+}
+
+/*
+ * Once a second, after a sleep that nobody ended: is there something that should
+ * have woken us?  Then the wake-up protocol has a hole; the turn that follows
+ * delivers it all the same.
+ */
+static void
+count_missed(struct worker *w)
+{
+	struct ring_head head;
+	uint64_t lost, now = base_time_wall_ns();
+
+	for (unsigned lane = 0; lane < w->ipc->n_workers; lane++)
+		if (ring_read_behind(w->reader, lane) > 0 &&
+		    ring_read_next(w->reader, lane, &head, &lost) == RING_RECORD &&
+		    ring_wake_late(&head, w->ipc->slot, now))
 			stat_add(w->env.stat, ring_missed, 1);
-	}
 }
 
 /* ---- start ------------------------------------------------------------------------ */
@@ -245,8 +238,8 @@ make_loop(struct worker *w)
 	event_config_free(cfg);
 	base_assert(w->base != NULL);
 	add_event(w, w->ipc->ctl_fd, EV_READ, on_ctl, 0);
-	add_event(w, ring_wake_fd(w->ipc->seg, w->ipc->slot), EV_READ, on_wake, 0);
-	add_event(w, -1, EV_TIMEOUT, on_tick, EV_TICK_MS);
+	add_event(w, ring_wake_fd(w->ipc->seg, w->ipc->slot), EV_READ, on_turn, 0);
+	add_event(w, -1, EV_TIMEOUT, on_turn, EV_TICK_MS);
 	add_event(w, -1, EV_TIMEOUT, on_belt, 1000);
 	add_event(w, SIGTERM, EV_SIGNAL, on_signal, 0);
 	add_event(w, SIGQUIT, EV_SIGNAL, on_signal, 0);
@@ -330,18 +323,19 @@ loop(struct worker *w)
 {
 	struct ring_seg *seg = w->ipc->seg;
 	unsigned slot = w->ipc->slot;
-	bool more = false;
+	bool more = false, asleep;
 
 	while (!w->done && !drained(w)) {
-		w->asleep = !more && ring_wake_arm(seg, slot, w->reader);
+		asleep = !more && ring_wake_arm(seg, slot, w->reader);
 		if (event_base_loop(w->base,
-			w->asleep ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0) {
+			asleep ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0) {
 			log_error(LOG_WORKER, "the event loop failed error=%s",
 			    strerror(errno));
 			exit(1);
 		}
-		if (w->asleep)
-			ring_wake_disarm(seg, slot);
+		if (asleep && ring_wake_disarm(seg, slot) && w->belt)
+			count_missed(w);
+		w->belt = false;
 		more = net_turn(&w->net);
 	}
 }
