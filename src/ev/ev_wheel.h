@@ -2,8 +2,8 @@
  * ev_wheel: one deadline for each of many connections, in 24 bytes each.
  *
  * A struct event for each would cost 128 bytes and a place in a heap.  Time is
- * counted in ticks of EV_TICK_MS since the wheel was made; a deadline is kept at
- * most one tick late, never early.
+ * counted in ticks of EV_TICK_MS since the wheel was made; a deadline is never
+ * early, and at most two ticks late.
  */
 #ifndef EV_WHEEL_H
 #define EV_WHEEL_H

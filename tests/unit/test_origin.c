@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -41,7 +42,7 @@ matches_globs(void **state)
 		struct conf_list list = {&item, 1};
 		struct base_slice origin = {rows[i].origin, strlen(rows[i].origin)};
 
-		strncpy(pattern, rows[i].pattern, sizeof(pattern));
+		snprintf(pattern, sizeof(pattern), "%s", rows[i].pattern);
 		if (origin_allowed(&list, origin) != rows[i].allowed)
 			fail_msg("%s against %s", rows[i].origin, rows[i].pattern);
 	}
