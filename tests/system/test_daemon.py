@@ -406,7 +406,7 @@ def test_usr2_says_that_it_is_not_available(daemon):
 # ---- supervision -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGSEGV])
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGABRT])
 def test_a_killed_worker_is_replaced(daemon, sig):
     daemon.start()
     for slot in (0, 1):
