@@ -5,6 +5,7 @@
 
 #include "conf/conf_addr.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -40,12 +41,16 @@ conf_addr_parse(const char *text, struct conf_addr *addr_r)
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
 	    .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
 	struct addrinfo *info = NULL;
+	struct in_addr v4;
 	char host[128];
 	const char *port = split(text, host, sizeof(host), &hints.ai_family);
 	int64_t n;
 
 	if (port == NULL || conf_words_number(conf_words_plain, port, &n) < 0 ||
 	    n < 1 || n > 65535)
+		return -1;
+	/* getaddrinfo would take "1.2" and "0x7f.1" too. */
+	if (hints.ai_family == AF_INET && inet_pton(AF_INET, host, &v4) != 1)
 		return -1;
 	if (getaddrinfo(host, port, &hints, &info) != 0)
 		return -1;
