@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/base_fail.h"
 #include "base/base_log.h"
 #include "base/base_mem.h"
 #include "base/base_time.h"
@@ -119,7 +120,7 @@ start(struct master *m, struct master_child *c, int64_t now)
 		goto fail;
 	c->generation++;
 	c->ctl_fd = fds[0];
-	pid = fork();
+	pid = BASE_FAIL("master.fork") ? -1 : fork();
 	if (pid < 0) {
 		close(fds[1]);
 		close_ctl(c);

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/base_fail.h"
 #include "base/base_log.h"
 #include "base/base_time.h"
 #include "conf/conf_diff.h"
@@ -83,6 +84,10 @@ check(struct master *m)
 
 	master_child_begin(m, "chatd-check", "chatd: configuration check", false,
 	    m->reload.fd);
+	/* Should it hang and outlive us, it must not keep our addresses. */
+	master_listen_close(m);
+	ring_seg_free(m->seg);
+	BASE_FAIL_POINT("master.check");
 	conf = conf_parse_file(m->opts->conf_path, &errors);
 	if (conf == NULL) {
 		master_conf_log(BASE_LOG_ERROR, &errors);
@@ -156,7 +161,8 @@ pack(const struct conf *conf)
 	int fd = make_file();
 
 	conf_pack(conf, &b);
-	if (fd >= 0 && (write_all(fd, &b) < 0 || seal(fd) < 0)) {
+	if (fd >= 0 &&
+	    (BASE_FAIL("master.pack") || write_all(fd, &b) < 0 || seal(fd) < 0)) {
 		close(fd);
 		fd = -1;
 	}

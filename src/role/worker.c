@@ -101,7 +101,8 @@ read_conf(int fd)
 
 	if (fstat(fd, &st) < 0 || st.st_size == 0)
 		return NULL;
-	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	/* Not shared: before Linux 6.7 a sealed file refuses that even to readers. */
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED)
 		return NULL;
 	conf = conf_unpack(p, (size_t)st.st_size);

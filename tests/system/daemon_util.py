@@ -2,12 +2,23 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 CHATD = os.environ.get("CHATD", "chatd")
+
+# Built with a sanitizer or run on a busy machine, things take their time.
+PATIENCE = float(os.environ.get("CHATD_TEST_PATIENCE", "1"))
+
+
+def has_failpoints():
+    """Whether chatd was built with --enable-failpoints."""
+    path = shutil.which(CHATD)
+    return path is not None and b"CHATD_FAIL" in Path(path).read_bytes()
 
 
 def free_port():
@@ -18,7 +29,7 @@ def free_port():
 
 def until(what, timeout=5.0, message=""):
     """Calls WHAT until it returns something true, which is returned."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + timeout * PATIENCE
     while True:
         value = what()
         if value:
@@ -92,6 +103,13 @@ class Daemon:
         self.run_dir = directory / "run"
         self.process = None
         self.masters = set()
+        # A daemon has no standard error that a sanitizer could write to.
+        self.reports = directory / "sanitizer"
+        options = os.environ.get("ASAN_OPTIONS", "")
+        self.env = {
+            **os.environ,
+            "ASAN_OPTIONS": f"{options}:log_path={self.reports}".lstrip(":"),
+        }
         self.write()
 
     def text(self, options=None):
@@ -123,7 +141,8 @@ class Daemon:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=30 * PATIENCE,
+            env=self.env,
             **kwargs,
         )
         if self.pid_file().exists():
@@ -137,7 +156,10 @@ class Daemon:
 
     def start_foreground(self, **kwargs):
         self.process = subprocess.Popen(
-            [CHATD, "-f", "-c", str(self.conf)], stdin=subprocess.DEVNULL, **kwargs
+            [CHATD, "-f", "-c", str(self.conf)],
+            stdin=subprocess.DEVNULL,
+            env=self.env,
+            **kwargs,
         )
         self.masters.add(self.process.pid)
         self.wait_log(r"master: up ")
@@ -160,16 +182,21 @@ class Daemon:
 
     def workers(self):
         """Slot to pid of the workers that run."""
-        master = self.pid()
         result = {}
-        for pid in all_pids():
-            stat = proc_stat(pid)
-            if stat is None or stat[1] != master or stat[0] in "ZX":
-                continue
+        for pid in self.children():
             match = re.fullmatch(r"chatd: worker (\d+)", title(pid))
             if match:
                 result[int(match.group(1))] = pid
         return result
+
+    def children(self, master=None):
+        """Processes that run and have the master as parent."""
+        master = master or self.pid()
+        return [
+            pid
+            for pid in all_pids()
+            if (stat := proc_stat(pid)) and stat[1] == master and stat[0] not in "ZX"
+        ]
 
     def signal(self, sig):
         os.kill(self.pid(), sig)
@@ -189,16 +216,15 @@ class Daemon:
             return s.recv(4096)
 
     def clean(self):
-        """Ends whatever of it still runs."""
-        for master in self.masters:
-            stat = proc_stat(master)
-            if stat is None or stat[0] in "ZX":
-                continue
-            children = [p for p in all_pids() if (s := proc_stat(p)) and s[1] == master]
-            for pid in [master, *children]:
+        """Ends whatever of it still runs, and looks at what it left."""
+        for master in filter(alive, self.masters):
+            for pid in [master, *self.children(master)]:
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
         if self.process is not None:
             self.process.wait(10)
+        reports = sorted(self.dir.glob("sanitizer*"))
+        assert not reports, reports[0].read_text(errors="replace")
+        assert not re.search("assertion|malformed|damaged", self.log()), self.log()

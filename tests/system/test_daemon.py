@@ -18,6 +18,7 @@ from daemon_util import (
     Daemon,
     alive,
     descriptors,
+    has_failpoints,
     session_members,
     session_of,
     status,
@@ -25,6 +26,9 @@ from daemon_util import (
     until,
 )
 
+needs_failpoints = pytest.mark.skipif(
+    not has_failpoints(), reason="needs a build with --enable-failpoints"
+)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
@@ -228,7 +232,12 @@ def test_stale_pid_file_is_no_hindrance(daemon):
 def test_relative_path_is_found_again_by_a_reload(daemon):
     cwd = daemon.dir
     done = subprocess.run(
-        [CHATD, "-c", "chat.conf"], cwd=cwd, capture_output=True, timeout=30, check=False
+        [CHATD, "-c", "chat.conf"],
+        cwd=cwd,
+        env=daemon.env,
+        capture_output=True,
+        timeout=30,
+        check=False,
     )
     assert done.returncode == 0
     daemon.masters.add(daemon.pid())
@@ -264,6 +273,34 @@ def test_unknown_user_stops_the_start(daemon):
     done = daemon.run()
     assert done.returncode == 1
     assert "no-such-user-here" in done.stderr
+
+
+@needs_root
+@needs_failpoints
+def test_a_worker_that_cannot_ever_start_stops_the_start(open_daemon):
+    daemon = open_daemon
+    daemon.write(user='"nobody"')
+    daemon.env["CHATD_FAIL"] = "ipc.user=fail"
+    done = daemon.run()
+    assert done.returncode == 1
+    assert "cannot start" in done.stderr
+    assert str(daemon.log_path) in done.stderr
+    assert "cannot become user nobody" in daemon.log()
+    assert not daemon.pid_file().exists()
+
+
+@needs_failpoints
+def test_a_start_without_processes_to_spare_goes_on_trying(daemon):
+    daemon.env["CHATD_FAIL"] = "master.fork=fail@2"
+    daemon.process = subprocess.Popen(
+        [CHATD, "-f", "-c", str(daemon.conf)], env=daemon.env
+    )
+    daemon.wait_log("cannot start worker 1", count=3)
+    assert "up workers" not in daemon.log()
+    assert sorted(daemon.workers()) == [0]
+    daemon.process.terminate()
+    # It never was up: whoever waited for that must not read success.
+    assert daemon.process.wait(10) == 1
 
 
 def test_foreground_stays_and_stops_by_int(daemon):
@@ -369,6 +406,57 @@ def test_a_successor_has_the_configuration_of_now(daemon):
     kill_worker(daemon, 0)
     daemon.signal(signal.SIGHUP)
     daemon.wait_log("configuration 3 in force in all workers")
+
+
+def checker(daemon):
+    """The process that checks a changed configuration, if there is one."""
+    for pid in daemon.children():
+        if title(pid) == "chatd: configuration check":
+            return pid
+    return None
+
+
+@needs_failpoints
+def test_a_check_that_hangs_holds_up_nobody(daemon):
+    daemon.env["CHATD_FAIL"] = "master.check=stop"
+    pid = daemon.start()
+    session = session_of(pid)
+    daemon.signal(signal.SIGHUP)
+    hung = until(lambda: checker(daemon))
+    until(lambda: status(hung)["State"].startswith("T"))
+    kill_worker(daemon, 0)
+    daemon.signal(signal.SIGUSR1)
+    daemon.wait_log("the log was opened again")
+    # It holds nothing that could keep the address or the pid file.
+    assert not set(map(is_listening, descriptors(hung).values())) - {False}
+    daemon.signal(signal.SIGTERM)
+    daemon.wait_gone(pid)
+    assert_nothing_left(daemon, session)
+
+
+@needs_failpoints
+def test_a_check_that_dies_changes_nothing(daemon):
+    daemon.env["CHATD_FAIL"] = "master.check=kill"
+    pid = daemon.start()
+    before = len(descriptors(pid))
+    workers = daemon.workers()
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_log("configuration not changed: signal 9 killed its check")
+    assert daemon.workers() == workers
+    assert len(descriptors(pid)) == before
+
+
+@needs_failpoints
+def test_a_configuration_that_cannot_be_passed_on_changes_nothing(daemon):
+    daemon.env["CHATD_FAIL"] = "master.pack=fail"
+    pid = daemon.start()
+    before = len(descriptors(pid))
+    daemon.write(log_level='"error"')
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_log("configuration not changed: cannot pass it on")
+    daemon.signal(signal.SIGUSR1)
+    daemon.wait_log("info master: the log was opened again")
+    assert len(descriptors(pid)) == before
 
 
 # ---- logs ------------------------------------------------------------------
