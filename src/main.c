@@ -12,6 +12,7 @@
 #include "base/base_fail.h"
 #include "base/base_mem.h"
 #include "base/base_proc.h"
+#include "conf/conf_dump.h"
 #include "conf/conf_parse.h"
 #include "role/master.h"
 
@@ -21,10 +22,11 @@ static void
 usage(FILE *to)
 {
 	fprintf(to,
-	    "usage: chatd [-fhtV] [-c FILE]\n"
+	    "usage: chatd [-fhtTV] [-c FILE]\n"
 	    "  -c FILE  configuration (default " DEFAULT_CONF ")\n"
 	    "  -f       stay in the foreground\n"
 	    "  -t       check the configuration and exit\n"
+	    "  -T       also show it with all defaults, without secrets\n"
 	    "  -V       show the version and those of libraries, and exit\n"
 	    "  -h       show this help and exit\n"
 	    "signals to the master process (run_dir/chatd.pid has its pid):\n");
@@ -62,28 +64,36 @@ absolute(const char *path)
 	return full;
 }
 
-static int
-check(const char *path, const char *shown)
-{
-	struct base_buf errors = {0};
-	struct conf *conf = conf_parse_file(path, &errors);
-	bool ok = conf != NULL;
-
-	if (ok)
-		printf("%s: ok\n", shown);
-	else
-		fwrite(errors.p, 1, errors.len, stderr);
-	base_buf_free(&errors);
-	if (ok)
-		conf_free(conf);
-	return ok ? 0 : 1;
-}
-
 struct args {
 	struct master_opts opts;
 	const char *path;
 	bool only_check;
+	bool dump;
 };
+
+/* PATH is absolute, the one in ARGS is as it was given. */
+static int
+check(const struct args *args, const char *path)
+{
+	struct base_buf errors = {0}, text = {0};
+	struct conf *conf = conf_parse_file(path, &errors);
+
+	if (conf == NULL) {
+		fwrite(errors.p, 1, errors.len, stderr);
+		base_buf_free(&errors);
+		return 1;
+	}
+	/* What -T shows is a configuration again. */
+	printf("%s%s: ok\n", args->dump ? "# " : "", args->path);
+	if (args->dump) {
+		conf_dump(conf, &text);
+		fwrite(text.p, 1, text.len, stdout);
+	}
+	base_buf_free(&text);
+	base_buf_free(&errors);
+	conf_free(conf);
+	return fflush(stdout) == 0 ? 0 : 1;
+}
 
 /* -1: go on; else the exit code of what was answered here. */
 static int
@@ -91,7 +101,7 @@ parse_args(int argc, char **argv, struct args *args)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "c:fhtV")) != -1) {
+	while ((c = getopt(argc, argv, "c:fhtTV")) != -1) {
 		switch (c) {
 		case 'c':
 			args->path = optarg;
@@ -101,6 +111,9 @@ parse_args(int argc, char **argv, struct args *args)
 			break;
 		case 't':
 			args->only_check = true;
+			break;
+		case 'T':
+			args->only_check = args->dump = true;
 			break;
 		case 'h':
 			usage(stdout);
@@ -139,7 +152,7 @@ main(int argc, char **argv)
 		return 1;
 	}
 	args.opts.conf_path = full;
-	r = args.only_check ? check(full, args.path) : master_run(&args.opts);
+	r = args.only_check ? check(&args, full) : master_run(&args.opts);
 	free(full);
 	return r;
 }

@@ -66,7 +66,7 @@ def kill_worker(daemon, slot, sig=signal.SIGKILL):
 
 def test_help_shows_options_and_signals():
     out = subprocess.run([CHATD, "-h"], capture_output=True, text=True, check=True)
-    for option in ("-c", "-f", "-t", "-V", "-h"):
+    for option in ("-c", "-f", "-t", "-T", "-V", "-h"):
         assert re.search(rf"^  {option}\b", out.stdout, re.M)
     for name in ("HUP", "TERM", "INT", "QUIT", "USR1", "USR2"):
         assert re.search(rf"^  {name} ", out.stdout, re.M)
@@ -79,7 +79,7 @@ def test_manual_has_all_options_and_signals():
     signals = re.findall(r"^  ([A-Z0-9]+)  ", out.stdout, re.M)
     assert sorted(re.findall(r"^\.It Fl (\w)", page, re.M)) == sorted(options)
     assert re.findall(r"^\.It Dv (\w+)", page, re.M) == signals
-    assert len(options) == 5 and len(signals) == 6
+    assert len(options) == 6 and len(signals) == 6
 
 
 def test_version_names_the_libraries():
@@ -102,6 +102,21 @@ def test_check_of_a_good_file(daemon):
     assert (done.returncode, done.stdout) == (0, f"{daemon.conf}: ok\n")
     assert done.stderr == ""
     assert not daemon.run_dir.exists()
+
+
+def test_shown_configuration_is_one(daemon):
+    daemon.write('token_hmac_secret = "do not tell"\n')
+    shown = daemon.run("-T")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith(f"# {daemon.conf}: ok\nworkers = ")
+    assert "\nring_size = " in shown.stdout
+    assert "\n# not shown: token_hmac_secret" in shown.stdout
+    assert "do not tell" not in shown.stdout
+    daemon.conf.write_text(shown.stdout)
+    again = daemon.run("-T")
+    assert again.returncode == 0
+    hidden = shown.stdout.replace("# not shown: ", "").replace('"..."', '""')
+    assert again.stdout == hidden
 
 
 def test_check_of_a_bad_file_names_the_line(daemon):

@@ -240,6 +240,78 @@ test_parse_mutated(void **state BASE_UNUSED)
 	base_buf_free(&errors);
 }
 
+static struct conf *
+parse_etc(const char *name)
+{
+	char path[1024];
+	struct base_buf errors = {0};
+	struct conf *conf;
+
+	snprintf(path, sizeof(path), TEST_SRCDIR "/../etc/%s", name);
+	conf = conf_parse_file(path, &errors);
+	if (conf == NULL)
+		fail_msg("not taken: %.*s", (int)errors.len, errors.p);
+	return conf;
+}
+
+/* A copy of the sample with each "#name = default" made an option. */
+static char *
+sample_in_full(void)
+{
+	FILE *fp = fopen(TEST_SRCDIR "/../etc/chat.conf", "r");
+	struct base_buf text = {0};
+	char line[256], *p;
+	size_t n;
+
+	assert_non_null(fp);
+	while (fgets(line, sizeof(line), fp) != NULL) {
+		p = line + strspn(line, "\t");
+		n = *p == '#' ? strspn(p + 1, "abcdefghijklmnopqrstuvwxyz_") : 0;
+		if (n > 0 && strncmp(p + 1 + n, " = ", 3) == 0)
+			*p = ' ';
+		base_buf_str(&text, line);
+	}
+	fclose(fp);
+	base_buf_byte(&text, 0);
+	return text.p;
+}
+
+/* The sample works as it is, and what it calls defaults are. */
+static void
+test_sample(void **state BASE_UNUSED)
+{
+	struct conf *conf = parse_etc("chat.conf"), *full;
+	char *text = sample_in_full();
+
+	full = conf_util_good(text);
+	assert_string_equal(full->state_dir, "/var/lib/chatd");
+	assert_string_equal(full->run_dir, "/run/chatd");
+	/* These depend on how chatd was configured. */
+	free(full->state_dir);
+	full->state_dir = strdup(conf->state_dir);
+	free(full->run_dir);
+	full->run_dir = strdup(conf->run_dir);
+	if (difference(conf, full, true) != NULL)
+		fail_msg("the default of %s is another", difference(conf, full, true));
+	assert_false(conf->allow_anonymous);
+	free(text);
+	conf_free(conf);
+	conf_free(full);
+}
+
+static void
+test_demo(void **state BASE_UNUSED)
+{
+	struct conf *conf = parse_etc("demo.conf");
+
+	assert_int_equal(conf->workers, 2);
+	assert_true(conf->demo);
+	assert_true(conf->allow_anonymous);
+	assert_string_equal(conf->listens[0].address, "127.0.0.1:8000");
+	assert_string_equal(conf->log_target, "stderr");
+	conf_free(conf);
+}
+
 static bool
 takes(const struct conf_opt *opt, const char *word)
 {
@@ -328,6 +400,8 @@ main(void)
 	    cmocka_unit_test(test_unpack_truncated),
 	    cmocka_unit_test(test_unpack_mutated),
 	    cmocka_unit_test(test_parse_mutated),
+	    cmocka_unit_test(test_sample),
+	    cmocka_unit_test(test_demo),
 	    cmocka_unit_test(test_every_range),
 	    cmocka_unit_test(test_units),
 	};
