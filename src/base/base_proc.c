@@ -123,6 +123,9 @@ wait_started(int fd, pid_t child)
 	while (r < 0 && errno == EINTR);
 	if (r != 1)
 		fprintf(stderr, "chatd: died while starting\n");
+	/* Until the daemon has let go of us: whoever started it finds it settled. */
+	while (read(fd, &(char){0}, 1) < 0 && errno == EINTR)
+		;
 	_exit(r == 1 ? code : 1);
 }
 
@@ -163,11 +166,11 @@ base_proc_started(int fd, int code)
 {
 	unsigned char c = (unsigned char)code;
 
+	base_proc_drop_stderr();
 	/* Nobody may be waiting any more: SIGPIPE is the caller's to ignore. */
 	while (write(fd, &c, 1) < 0 && errno == EINTR)
 		;
 	close(fd);
-	base_proc_drop_stderr();
 }
 
 /* ---- pid file ---------------------------------------------------------- */

@@ -23,9 +23,14 @@
 #include "ipc/ipc_msg.h"
 #include "role/worker.h"
 
-/* Back-off between starts of a worker that keeps dying: 0, then these, doubling. */
-#define DELAY_MIN_MS 100
-#define DELAY_MAX_MS 10000
+/*
+ * Back-off between starts of a worker that keeps dying: 0, then DELAY_MIN_MS,
+ * doubling.  One that did come up is waited for less: whoever finds a way to crash
+ * workers must not be able to keep them down.
+ */
+#define DELAY_MIN_MS       100
+#define DELAY_MAX_MS       10000
+#define DELAY_MAX_READY_MS 1000
 /* One that served for so long was healthy: the next start is at once again. */
 #define STEADY_MS 10000
 /* Until a configuration is offered again to a worker that did not read. */
@@ -103,11 +108,13 @@ run(struct master *m, struct master_child *c, int fd)
 static void
 back_off(struct master_child *c, int64_t now)
 {
+	int64_t max = c->ready_ms != 0 ? DELAY_MAX_READY_MS : DELAY_MAX_MS;
+
 	if (c->ready_ms != 0 && now - c->ready_ms >= STEADY_MS)
 		c->delay_ms = 0;
+	c->delay_ms = BASE_MIN(c->delay_ms, max);
 	c->start_at = now + c->delay_ms;
-	c->delay_ms = c->delay_ms == 0 ? DELAY_MIN_MS
-				       : BASE_MIN(2 * c->delay_ms, DELAY_MAX_MS);
+	c->delay_ms = c->delay_ms == 0 ? DELAY_MIN_MS : BASE_MIN(2 * c->delay_ms, max);
 }
 
 static void
