@@ -320,6 +320,7 @@ take_response(struct bench *b, struct bench_conn *c, const char *p, size_t n)
 		return 0;
 	}
 	if (used > 0) {
+		b->count.compressed += c->deflate;
 		c->state = BENCH_HELLO;
 		bench_client_open(b, c);
 	}

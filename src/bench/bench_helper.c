@@ -152,6 +152,7 @@ bench_helpers_merge(const struct bench_helpers *h, struct bench *b)
 		b->count.cut += s->count.cut;
 		b->count.retries += s->count.retries;
 		b->count.back += s->count.back;
+		b->count.compressed += s->count.compressed;
 		b->count.protocol_errors += s->count.protocol_errors;
 		b->count.pings += s->count.pings;
 		b->count.rx_bytes += s->count.rx_bytes;

@@ -81,11 +81,12 @@ put_connections(FILE *out, const struct bench *b, const struct bench_result *r,
 	    "\"connections\":%u,\"connect_s\":%.3f,\"connections_per_s\":%.1f,"
 	    "\"up_at_end\":%u,\"away_at_end\":%u,\"failed\":%" PRIu64
 	    ",\"cut\":%" PRIu64 ",\"back\":%" PRIu64 ",\"retries\":%" PRIu64
-	    ",\"churned\":%" PRIu64 ",\"protocol_errors\":%" PRIu64
-	    ",\"pings\":%" PRIu64 ",\"other_pushes\":%" PRIu64 ",",
+	    ",\"churned\":%" PRIu64 ",\"compressed\":%" PRIu64
+	    ",\"protocol_errors\":%" PRIu64 ",\"pings\":%" PRIu64
+	    ",\"other_pushes\":%" PRIu64 ",",
 	    f->connections, f->connect_seconds, f->connections_per_s, r->ready, r->away,
-	    c->failed, c->cut, c->back, c->retries, c->churned, c->protocol_errors,
-	    c->pings, c->other_pushes);
+	    c->failed, c->cut, c->back, c->retries, c->churned, c->compressed,
+	    c->protocol_errors, c->pings, c->other_pushes);
 	put_quantiles(out, "connect_us", &b->connect_time);
 	put_quantiles(out, "back_us", &b->back_time);
 	put_quantiles(out, "back_beyond_backoff_us", &b->back_excess);

@@ -10,6 +10,7 @@
 #include "bench/bench_helper.h"
 #include "bench/bench_load.h"
 #include "bench/bench_opts.h"
+#include "bench/bench_proc.h"
 #include "bench/bench_report.h"
 
 #define EXIT_WRONG 1 /* something was lost, doubled, ... */
@@ -26,6 +27,27 @@ read_urls(const struct bench_opts *o, struct bench_url *urls, char *err, size_t 
 			    "--url %s: not on this machine, and --allow-remote is not "
 			    "given",
 			    o->urls.v[i]);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int
+check_pids(const struct bench_opts *o, char *err, size_t errlen)
+{
+	for (unsigned i = 0; i < o->pids.n; i++) {
+		struct bench_list one = {&o->pids.v[i], 1};
+		struct bench_tree t = {0};
+		uint64_t pss;
+
+		bench_tree_scan(&t, &one);
+		pss = bench_tree_pss(&t);
+		bench_tree_free(&t);
+		if (pss == 0) {
+			snprintf(err, errlen,
+			    "--pid %s: no such process, or its memory may not be read",
+			    o->pids.v[i]);
 			return -1;
 		}
 	}
@@ -49,6 +71,8 @@ run(const struct bench_opts *o, struct bench_url *urls, char *err, size_t errlen
 	struct bench_helpers h = {0};
 	int status = EXIT_ERROR;
 
+	if (check_pids(o, err, errlen) < 0)
+		goto out;
 	if ((o->mode & (BENCH_IDLE | BENCH_CONNECT)) != 0 &&
 	    bench_helpers_start(&h, o, urls, err, errlen) < 0)
 		goto out;

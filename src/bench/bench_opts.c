@@ -252,6 +252,18 @@ read_args(struct bench_opts *o, int argc, char **argv, bool given[BASE_COUNT(opt
 	return set_mode(o, argv[optind]);
 }
 
+/* Printable ASCII, which JSON need not escape unless it is among ALSO. */
+static bool
+is_visible(const char *s, const char *also)
+{
+	for (; *s != '\0'; s++)
+		if ((*s <= ' ' || *s >= 127 ||
+			(also == NULL && strchr("\"\\", *s) != NULL)) &&
+		    (also == NULL || strchr(also, *s) == NULL))
+			return false;
+	return true;
+}
+
 /* Rules across options. */
 static const char *
 check_together(const struct bench_opts *o)
@@ -262,14 +274,22 @@ check_together(const struct bench_opts *o)
 		return "--token and --token-secret exclude each other";
 	if (strlen(o->channel_prefix) > 200)
 		return "--channel-prefix is too long (200 bytes)";
-	if (strpbrk(o->channel_prefix, "\"\\") != NULL)
-		return "--channel-prefix may not contain quotes or backslashes";
+	if (!is_visible(o->channel_prefix, NULL))
+		return "--channel-prefix may only have visible ASCII without quotes or "
+		       "backslashes";
 	if (load && !o->outside && o->publishers > o->members)
 		return "--publishers is larger than --members (or use --outside)";
 	if (o->churn > 0 && !o->outside && o->publishers >= o->members)
 		return "--churn needs members that do not publish";
 	if (load && (double)o->rooms * (double)(o->members + o->publishers) > 2e6)
 		return "--rooms times --members is too large (2000000)";
+	if (o->token != NULL &&
+	    (strlen(o->token) > 16384 || !is_visible(o->token, NULL)))
+		return "--token is not a token";
+	for (unsigned i = 0; i < o->headers.n; i++)
+		if (strchr(o->headers.v[i], ':') == NULL ||
+		    !is_visible(o->headers.v[i], " "))
+			return "--header is not NAME: VALUE";
 	if (!load && o->processes > o->connections)
 		return "--processes is larger than --connections";
 	return NULL;

@@ -37,6 +37,8 @@ progress_line(struct bench *b, uint64_t now)
 
 	fprintf(stderr, "%5.0f s  %-10s  up %u", (double)(now - p->start) / BENCH_NSEC,
 	    b->phase != NULL ? b->phase : "", b->ready);
+	if (b->opt->processes > 1)
+		fprintf(stderr, " in this process");
 	if (b->n_pubs > 0)
 		fprintf(stderr, "  published %.0f/s  delivered %.0f/s",
 		    (double)(c->published - was->published) / s,
@@ -179,13 +181,18 @@ bench_report_text(const struct bench *b, const struct bench_result *r, FILE *out
 		    (double)b->back_time.max / 1e9,
 		    (double)bench_hist_quantile(&b->back_excess, .5) / 1e9,
 		    (double)b->back_excess.max / 1e9);
+	if (b->opt->compression)
+		fprintf(out, "  compression    on %" PRIu64 " connections\n",
+		    b->count.compressed);
 	if (b->n_pubs > 0)
 		text_messages(b, &f, out);
 	text_server(b, &f, out);
-	fprintf(out,
-	    "  kernel         %.0f bytes a connection (slab and socket buffers, both "
-	    "ends)\n",
-	    f.kernel_per_connection);
+	if (b->n_pubs == 0)
+		fprintf(out,
+		    "  kernel         %.0f bytes a connection (slab and socket "
+		    "buffers, both "
+		    "ends)\n",
+		    f.kernel_per_connection);
 	fprintf(out,
 	    "  machine        chatbench %.1f %%, others %.1f %%, stolen %.1f %%\n",
 	    f.own_cpu_pct, f.other_cpu_pct, f.stolen_pct);

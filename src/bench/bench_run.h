@@ -43,6 +43,7 @@ struct bench_count {
 	uint64_t retries; /* attempts to come back that failed */
 	uint64_t back; /* came back after a cut */
 	uint64_t churned; /* left and came back */
+	uint64_t compressed; /* agreed on permessage-deflate */
 	/* wire */
 	uint64_t protocol_errors;
 	uint64_t pings;

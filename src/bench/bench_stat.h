@@ -2,7 +2,7 @@
  * bench_stat: a histogram of durations.
  *
  * 64 steps to each power of two, so a value that is read back is within 0.8 % of
- * one that was put in.  Nanoseconds, from 0 to 2^63.
+ * one that was put in.  Any 64-bit number, nanoseconds for one.
  */
 #ifndef BENCH_STAT_H
 #define BENCH_STAT_H
@@ -10,7 +10,7 @@
 #include "base/base_defs.h"
 
 #define BENCH_HIST_BITS  6
-#define BENCH_HIST_STEPS ((64 - BENCH_HIST_BITS) << BENCH_HIST_BITS)
+#define BENCH_HIST_STEPS ((65 - BENCH_HIST_BITS) << BENCH_HIST_BITS)
 
 struct bench_hist {
 	uint64_t n, max;

@@ -32,13 +32,18 @@ resolve(
     struct bench_url *u, const char *port, const char *text, char *err, size_t errlen)
 {
 	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-	struct addrinfo *found;
+	struct addrinfo *found, *a;
 	int rc = getaddrinfo(u->host, port, &hints, &found);
 
 	if (rc != 0)
 		return fail(err, errlen, text, gai_strerror(rc));
-	u->addrlen = found->ai_addrlen;
-	memcpy(&u->addr, found->ai_addr, BASE_MIN(sizeof(u->addr), (size_t)u->addrlen));
+	/* IPv4 if there is one: it has many loopback addresses to connect from */
+	for (a = found; a->ai_next != NULL && a->ai_family != AF_INET;)
+		a = a->ai_next;
+	if (a->ai_family != AF_INET)
+		a = found;
+	u->addrlen = a->ai_addrlen;
+	memcpy(&u->addr, a->ai_addr, BASE_MIN(sizeof(u->addr), (size_t)u->addrlen));
 	freeaddrinfo(found);
 	u->loopback = is_loopback(u);
 	return 0;

@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+sys.dont_write_bytecode = True
 from fake_server import FakeServer  # noqa: E402
 
 CHATBENCH = os.environ.get("CHATBENCH", "../src/chatbench")
@@ -86,6 +88,7 @@ class Right(unittest.TestCase):
     def test_compression(self):
         _, plain = self.check("--compression", "--size", "1000")
         _, small = self.check("--compression", "--size", "1000", deflate=1)
+        self.assertEqual((plain["compressed"], small["compressed"]), (0, 4))
         self.assertLess(small["bytes_per_delivery"], plain["bytes_per_delivery"] * 0.8)
 
     def test_compressed_fragments(self):
@@ -284,6 +287,20 @@ class Connecting(unittest.TestCase):
         self.assertGreater(r["pss_before"], 1 << 20)
         self.assertGreaterEqual(r["pss_after"], r["pss_before"] // 2)
 
+    def test_interrupt_ends_the_measurement(self):
+        with FakeServer() as server:
+            args = ["rate", "--json", "--url", server.url, *LOAD, "--duration", "60"]
+            with subprocess.Popen([CHATBENCH, *args], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True) as child:
+                # two lines of progress, a second apart
+                lines = [child.stderr.readline() for _ in range(2)]
+                child.send_signal(signal.SIGINT)
+                out, _ = child.communicate(timeout=10)
+        self.assertRegex(lines[1], r"^ +2 s  measuring   up 4  published \d+/s  delivered")
+        r = json.loads(out)
+        self.assertEqual((child.returncode, r["interrupted"], r["lost"]), (0, True, 0))
+        self.assertTrue(1 < r["measured_s"] < 4)
+
     @unittest.skipUnless(shutil.which("openssl"), "needs the openssl command")
     def test_tls(self):
         with tempfile.TemporaryDirectory() as tmp:
@@ -324,6 +341,10 @@ class CommandLine(unittest.TestCase):
         self.assertIn("not HOST", self.refused("idle", "--url", "ws://:80/"))
         self.assertIn("exclude", self.refused("idle", "--token", "a", "--token-secret", "b"))
         self.assertIn("not a process", self.refused("idle", "--pid", "0"))
+        self.assertIn("no such process", self.refused("idle", "--pid", "999999999"))
+        self.assertIn("NAME: VALUE", self.refused("idle", "--header", "a: b\r\nc: d"))
+        self.assertIn("visible ASCII", self.refused("idle", "--channel-prefix", 'a"b'))
+        self.assertIn("is not a token", self.refused("idle", "--token", 'a"b'))
         self.assertIn("do not publish",
                       self.refused("rate", "--members", "1", "--churn", "1"))
 
