@@ -65,7 +65,8 @@ measure(struct ring_seg *seg, struct ring_lane *lane, size_t size)
 		skip += t3 - t2;
 	}
 	base_assert(!ring_read_pending(copier) && ring_read_damaged(copier) == 0);
-	printf("%8zu %8.1f %10.1f %8.1f\n", size, per_op(put), per_op(copy), per_op(skip));
+	printf("%8zu %8.1f %10.1f %8.1f\n", size, per_op(put), per_op(copy),
+	    per_op(skip));
 	ring_reader_free(copier);
 	ring_reader_free(skipper);
 }

@@ -131,7 +131,8 @@ util_put(struct ring_lane *lane, uint64_t seed)
 	head.time = seed + 1;
 	head.flags = (uint16_t)(seed >> 7);
 	head.type = (seed & 8) != 0 ? RING_CTRL : RING_DATA;
-	return ring_lane_put(lane, &head, (struct base_slice){ name, name_len }, pieces, n);
+	return ring_lane_put(lane, &head, (struct base_slice){ name, name_len }, pieces,
+	    n);
 }
 
 int
@@ -162,5 +163,6 @@ util_take(struct ring_reader *reader, unsigned slot, const struct ring_head *hea
 uint64_t
 util_need(size_t name_len, size_t body_len)
 {
-	return BASE_ALIGN(RING_HEAD_BYTES + BASE_ALIGN(name_len, 8) + body_len, RING_ALIGN);
+	return BASE_ALIGN(RING_HEAD_BYTES + BASE_ALIGN(name_len, 8) + body_len,
+	    RING_ALIGN);
 }

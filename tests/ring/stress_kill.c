@@ -270,7 +270,8 @@ static void
 by_crashes(double seconds)
 {
 	int64_t end = base_time_ms() + (int64_t)(seconds * 1000);
-	char *hole = mmap(NULL, LANE_MAX, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	char *hole = mmap(NULL, LANE_MAX, PROT_NONE, flags, -1, 0);
 	struct util_rng rng = { (uint64_t)end };
 	struct tally t = { .laps = 0 };
 	struct ring_reader *reader;
@@ -289,18 +290,22 @@ by_crashes(double seconds)
 		if (pid == 0)
 			run_crasher(&rng, hole);
 		util_rand(&rng); /* the child has moved its own copy */
-		good = waitpid(pid, &status, 0) == pid &&
-		    (status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV));
+		if (waitpid(pid, &status, 0) != pid)
+			status = -1;
 		crashes += status != 0;
+		good = status == 0 ||
+		    (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 		if (good && util_below(&rng, 3) > 0)
-			good = lag(reader, &t, LANE_SIZE - util_below(&rng, LANE_SIZE / 4));
+			good = lag(reader, &t,
+			    LANE_SIZE - util_below(&rng, LANE_SIZE / 4));
 	}
 	good = good && lag(reader, &t, 0) && ring_read_damaged(reader) == 0;
 	good = good && before + t.whole[0] + t.lost[0] ==
 	    atomic_load(&ring_seg_lane(seg, 0)->seq);
 	printf("crashes %u: whole %" PRIu64 ", laps %" PRIu64 ", lost %" PRIu64
 	       ", corrupt %" PRIu64 ", damaged %" PRIu64 "\n",
-	    crashes, t.whole[0], t.laps, t.lost[0], t.corrupt, ring_read_damaged(reader));
+	    crashes, t.whole[0], t.laps, t.lost[0], t.corrupt,
+	    ring_read_damaged(reader));
 	if (!good || crashes == 0 || t.laps == 0)
 		exit(1);
 	ring_reader_free(reader);
@@ -361,7 +366,8 @@ check_reader(unsigned index)
 		lost += t->lost[i];
 	}
 	printf("reader %u: whole %" PRIu64 ", laps %" PRIu64 ", lost %" PRIu64
-	       ", dropped copies %" PRIu64 ", corrupt %" PRIu64 ", damaged %" PRIu64 "\n",
+	       ", dropped copies %" PRIu64 ", corrupt %" PRIu64 ", damaged %" PRIu64
+	       "\n",
 	    index, whole, t->laps, lost, t->dropped, t->corrupt, t->damaged);
 	return exact && whole > 0 && t->laps > 0 && t->corrupt == 0 && t->damaged == 0;
 }

@@ -47,7 +47,8 @@ model_put(struct model *m, struct ring_lane *lane)
 
 /* One look; true if something was there. */
 static bool
-model_read(struct model *m, struct ring_reader *reader, struct ring_lane *lane, bool skip)
+model_read(struct model *m, struct ring_reader *reader, struct ring_lane *lane,
+    bool skip)
 {
 	struct ring_head head;
 	uint64_t lost = 0;
@@ -291,6 +292,7 @@ test_spoiled_stays_lapped(void **state)
 	struct ring_head head;
 	struct ring_lane *lane;
 	struct iovec piece = { (void *)(uintptr_t)"x", 1 };
+	struct base_slice name_c = { "c", 1 };
 	uint64_t lost = 0;
 	char name[64], body[SIZE];
 
@@ -300,8 +302,8 @@ test_spoiled_stays_lapped(void **state)
 	/* 64 records of one line and a bit: 128 bytes each, 32 of them fill it. */
 	for (unsigned i = 0; i < 32; i++) {
 		head = (struct ring_head){ .type = RING_DATA };
-		assert_int_equal(ring_lane_put(lane, &head, (struct base_slice){ "c", 1 },
-		    &piece, 1), (i + 1) * 128);
+		assert_int_equal(
+		    ring_lane_put(lane, &head, name_c, &piece, 1), (i + 1) * 128);
 	}
 	assert_int_equal(ring_read_next(reader, 0, &head, &lost), RING_RECORD);
 	ring_read_skip(reader, 0);
@@ -324,8 +326,14 @@ test_spoiled_stays_lapped(void **state)
 static void
 test_impossible_positions(void **state)
 {
-	static const uint64_t bad[][2] = { { 4096, 8192 }, { 8192, 4096 }, { 4100, 4160 },
-		{ 4096, 4101 }, { 0, UINT64_MAX }, { UINT64_C(1) << 40, 0 } };
+	static const uint64_t bad[][2] = {
+		{ 4096, 8192 },
+		{ 8192, 4096 },
+		{ 4100, 4160 },
+		{ 4096, 4101 },
+		{ 0, UINT64_MAX },
+		{ UINT64_C(1) << 40, 0 },
+	};
 
 	(void)state;
 	for (size_t i = 0; i < BASE_COUNT(bad); i++) {

@@ -322,19 +322,19 @@ test_call_points(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < BASE_COUNT(points); i++) {
-		int next = dup(0);
+		int next = dup(0), r;
 		char spec[96], err[256] = "";
 
 		close(next);
 		snprintf(spec, sizeof(spec), "%s=fail", points[i]);
 		base_fail_set(spec);
+		r = ring_seg_create(&geom, &s, err, sizeof(err));
 		if (strcmp(points[i], "ring.wake.eventfd") == 0) {
-			assert_int_equal(ring_seg_create(&geom, &s, err, sizeof(err)), 0);
+			assert_int_equal(r, 0);
 			assert_int_equal(ring_wake_init(s), -1);
 			ring_seg_free(s);
 		} else {
-			assert_int_equal(ring_seg_create(&geom, &s, err, sizeof(err)),
-			    -1);
+			assert_int_equal(r, -1);
 			assert_non_null(strstr(err, "shared segment: "));
 		}
 		base_fail_set(NULL);

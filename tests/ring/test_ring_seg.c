@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -22,6 +24,7 @@
 #include "base/base_log.h"
 #include "ring/ring_dump.h"
 #include "ring/ring_priv.h"
+#include "ring/ring_room.h"
 #include "ring_util.h"
 
 #define SIZE UINT64_C(4096)
@@ -97,6 +100,98 @@ test_refused_by_kernel(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static bool
+write_file(const char *dir, const char *name, const char *text)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "we");
+	if (f == NULL)
+		return false;
+	fputs(text, f);
+	return fclose(f) == 0;
+}
+
+/* In a namespace of its own: groups that leave 64 MiB, by files of these names. */
+static int
+room_by_groups(const char *dir, const char *limit, const char *usage)
+{
+	char err[256] = "", users[64], groups[64];
+
+	snprintf(users, sizeof(users), "0 %u 1\n", (unsigned)geteuid());
+	snprintf(groups, sizeof(groups), "0 %u 1\n", (unsigned)getegid());
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 ||
+	    !write_file("/proc/self", "uid_map", users) ||
+	    !write_file("/proc/self", "setgroups", "deny\n") ||
+	    !write_file("/proc/self", "gid_map", groups) ||
+	    mount("none", "/sys/fs/cgroup", "tmpfs", 0, NULL) != 0)
+		return 77; /* this machine does not let us */
+	mkdir(dir, 0755);
+	if (!write_file(dir, limit, "104857600\n") ||
+	    !write_file(dir, usage, "52428800\n") ||
+	    !write_file(dir, "memory.stat",
+		"anon 1\nactive_file 10485760\ninactive_file 4194304\n"))
+		return 1;
+	if (ring_room_check(60 << 20, err, sizeof(err)) != 0)
+		return 2;
+	if (ring_room_check(70 << 20, err, sizeof(err)) == 0)
+		return 3;
+	if (strstr(err, "its control group leaves 64 MiB") == NULL)
+		return 4;
+	if (!write_file(dir, limit, "max\n"))
+		return 5;
+	return ring_room_check(70 << 20, err, sizeof(err)) == 0 ? 0 : 6;
+}
+
+static int
+room_in_child(const char *dir, const char *limit, const char *usage)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(room_by_groups(dir, limit, usage));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* True if this process is in a group of that kind. */
+static bool
+in_groups(const char *kind)
+{
+	char line[512];
+	bool found = false;
+	FILE *f = fopen("/proc/self/cgroup", "re");
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		found |= strstr(line, kind) != NULL;
+	if (f != NULL)
+		fclose(f);
+	return found;
+}
+
+static void
+test_control_groups(void **state)
+{
+	static const LargestIntegralType ok[] = { 0, 77 };
+	int r2 = 77, r1 = 77;
+
+	(void)state;
+	if (in_groups("0::"))
+		r2 = room_in_child("/sys/fs/cgroup", "memory.max", "memory.current");
+	if (in_groups(":memory:"))
+		r1 = room_in_child("/sys/fs/cgroup/memory", "memory.limit_in_bytes",
+		    "memory.usage_in_bytes");
+	if (r1 == 77 && r2 == 77)
+		skip();
+	assert_in_set(r2, ok, 2);
+	assert_in_set(r1, ok, 2);
+}
+
 static struct ring_seg *
 create(void)
 {
@@ -135,7 +230,8 @@ test_two_views(void **state)
 	char err[256];
 
 	(void)state;
-	assert_int_equal(ring_seg_attach(ring_seg_fd(seg), &other, err, sizeof(err)), 0);
+	assert_int_equal(
+	    ring_seg_attach(ring_seg_fd(seg), &other, err, sizeof(err)), 0);
 	assert_int_not_equal(ring_seg_fd(seg), ring_seg_fd(other));
 	assert_int_equal(ring_seg_geom(other)->slots, good.slots);
 	assert_int_equal(ring_seg_geom(other)->lane_size, good.lane_size);
@@ -506,6 +602,7 @@ main(void)
 		cmocka_unit_test(test_refuses_sizes),
 		cmocka_unit_test(test_refuses_too_much),
 		cmocka_unit_test(test_refused_by_kernel),
+		cmocka_unit_test(test_control_groups),
 		cmocka_unit_test(test_reserved_and_sealed),
 		cmocka_unit_test(test_two_views),
 		cmocka_unit_test(test_attach_refuses),
