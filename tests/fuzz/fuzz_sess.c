@@ -1,0 +1,197 @@
+/*
+ * fuzz_sess: any sequence of messages of two clients through real sessions, hub and
+ * ring, with a transport that checks what comes out.
+ *
+ * The input is cut into messages at bytes 0xfe (of the first client) and 0xff (of
+ * the second), which no valid message contains.
+ *
+ * Properties: what is sent is valid JSON without line feeds; nothing is sent to a
+ * client whose connection was closed; a push goes only to a subscriber; at the
+ * end the hub is empty and nobody is interested in anything.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base_assert.h"
+#include "base/base_log.h"
+#include "conf/conf_parse.h"
+#include "core/fan.h"
+#include "core/sess.h"
+#include "proto/json_rd.h"
+#include "proto/ws_frame.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct client {
+	struct sess sess;
+	bool closed;
+};
+
+static struct {
+	struct conf *conf;
+	struct ring_seg *seg;
+	struct ring_reader *reader;
+	struct ring_interest *interest;
+	struct ring_lane *lane;
+	struct fan *fan;
+	struct sess_env env;
+	struct client clients[2];
+} world;
+
+static struct client *
+client_of(struct sess *s)
+{
+	return BASE_CONTAINER(s, struct client, sess);
+}
+
+static void
+check_text(const char *p, size_t len)
+{
+	base_assert(json_valid(p, len));
+	base_assert(memchr(p, '\n', len) == NULL);
+}
+
+static void
+fake_send(struct sess *s, const char *p, size_t len)
+{
+	base_assert(!client_of(s)->closed);
+	check_text(p, len);
+}
+
+static void
+fake_close(struct sess *s, enum proto_disconnect code)
+{
+	base_assert(!client_of(s)->closed && proto_disconnect_reason(code)[0] != 0);
+	client_of(s)->closed = true;
+}
+
+static void
+fake_nothing(struct sess *s)
+{
+	base_assert(!client_of(s)->closed);
+}
+
+static void
+deliver(void)
+{
+	struct fan_batch *batches;
+	uint32_t n;
+	bool more;
+
+	do {
+		more = fan_drain(world.fan);
+		n = fan_batches(world.fan, &batches);
+		for (uint32_t i = 0; i < n; i++) {
+			const struct fan_block *b = batches[i].raw;
+
+			for (uint32_t k = 0; k < batches[i].chan->n_subs; k++)
+				base_assert(!client_of(batches[i].chan->subs[k].sess)
+						 ->closed);
+			for (size_t at = 0; at < b->len;) {
+				size_t len = ws_frame_sent_len(b->data + at);
+				size_t head = len < 128 ? 2 : len < 65540 ? 4 : 10;
+
+				check_text((const char *)b->data + at + head, len - head);
+				at += len;
+			}
+		}
+		fan_detach(world.fan);
+		fan_done(world.fan);
+	} while (more);
+}
+
+static void
+fake_room(struct sess *s, size_t required)
+{
+	(void)s;
+	if (fan_behind(world.fan) + required > ring_seg_geom(world.seg)->lane_size / 2)
+		deliver();
+}
+
+static const struct sess_ops ops = {fake_send, fake_close, fake_nothing, fake_nothing,
+    fake_room};
+
+static void
+make_world(void)
+{
+	static const char text[] =
+	    "listen \"x\" { address = \"127.0.0.1:1\" }\n"
+	    "allow_anonymous = on\ntoken_hmac_secret = \"secret\"\ndemo = on\n"
+	    "max_subscriptions = 3\npublish_rate = 1000000\nmax_channel_length = 20\n"
+	    "namespace \"\" { subscribe = anyone publish = anyone "
+	    "user_limited_channels = on }\n"
+	    "namespace \"ns\" { subscribe = anyone publish = subscriber }\n"
+	    "namespace \"no\" { }\n";
+	const struct ring_geom geom = {.slots = 1, .lane_size = 1 << 20,
+	    .interest_buckets = 64, .stat_size = 4096};
+	struct base_buf errors = {0};
+	char err[128];
+
+	base_log_set_level(BASE_LOG_ERROR);
+	world.conf = conf_parse_text(text, "fuzz", &errors);
+	base_assert(world.conf != NULL);
+	base_assert(ring_seg_create(&geom, &world.seg, err, sizeof(err)) == 0);
+	ring_lane_open(world.seg, 0, &world.lane);
+	ring_interest_open(world.seg, 0, &world.interest);
+	ring_reader_new(world.seg, &world.reader);
+	world.env = (struct sess_env){
+	    .ops = &ops,
+	    .conf = world.conf,
+	    .channels = chan_table_new(world.conf),
+	    .keys = token_keys_new("secret", NULL, 0, err, sizeof(err)),
+	    .hub = hub_new(ring_seg_key(world.seg), world.interest),
+	    .seg = world.seg,
+	    .lane = world.lane,
+	    .stat = ring_seg_stats(world.seg, 0),
+	    .now_ms = 1,
+	    .now_s = 1700000000,
+	};
+	world.fan = fan_new(world.seg, 0, world.env.hub, world.reader, world.env.stat);
+}
+
+static void
+give(struct client *c, const uint8_t *p, size_t len)
+{
+	char *copy;
+
+	if (c->closed)
+		return;
+	/* In memory of its own, so that a sanitizer sees one byte too far. */
+	copy = malloc(len ? len : 1);
+	base_assert(copy != NULL);
+	memcpy(copy, p, len);
+	sess_message(&c->sess, (struct base_slice){copy, len});
+	if (c->closed)
+		sess_close(&c->sess);
+	else if (c->sess.state == SESS_CONNECTED && len % 7 == 0)
+		sess_ping(&c->sess);
+	free(copy);
+	deliver();
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	size_t from = 0;
+
+	if (world.conf == NULL)
+		make_world();
+	for (unsigned i = 0; i < 2; i++) {
+		world.clients[i].closed = false;
+		sess_init(&world.clients[i].sess, &world.env);
+	}
+	for (size_t i = 0; i < size; i++) {
+		if (data[i] < 0xfe)
+			continue;
+		give(&world.clients[data[i] - 0xfe], data + from, i - from);
+		from = i + 1;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		sess_close(&world.clients[i].sess);
+	base_assert(hub_channels(world.env.hub) == 0);
+	base_assert(stat_get(world.env.stat, subscriptions) == 0);
+	base_assert(stat_get(world.env.stat, clients) == 0);
+	return 0;
+}
