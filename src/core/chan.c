@@ -146,8 +146,8 @@ may(enum conf_who who, const char *user, bool subscribed)
 }
 
 bool
-chan_may_subscribe(const struct conf_namespace *ns, struct base_slice name,
-    const char *user)
+chan_may_subscribe(
+    const struct conf_namespace *ns, struct base_slice name, const char *user)
 {
 	const char *hash;
 

@@ -18,8 +18,8 @@ struct chan_table *chan_table_new(const struct conf *conf);
 void chan_table_free(struct chan_table *table);
 
 /* The namespace of NAME, or NULL: error 102, unknown channel. */
-const struct conf_namespace *chan_namespace(const struct chan_table *table,
-    struct base_slice name);
+const struct conf_namespace *chan_namespace(
+    const struct chan_table *table, struct base_slice name);
 
 /* False: error 107, bad request.  (Its length is checked apart, and earlier.) */
 bool chan_name_valid(struct base_slice name);
@@ -31,11 +31,11 @@ bool chan_private(struct base_slice name);
  * Whether USER ("": anonymous) may subscribe by the rules of the namespace alone,
  * without a token.
  */
-bool chan_may_subscribe(const struct conf_namespace *ns, struct base_slice name,
-    const char *user);
+bool chan_may_subscribe(
+    const struct conf_namespace *ns, struct base_slice name, const char *user);
 
 /* Whether USER may publish; SUBSCRIBED: to that channel. */
-bool chan_may_publish(const struct conf_namespace *ns, const char *user,
-    bool subscribed);
+bool chan_may_publish(
+    const struct conf_namespace *ns, const char *user, bool subscribed);
 
 #endif

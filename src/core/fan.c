@@ -12,13 +12,14 @@
 #include "base/base_log.h"
 #include "base/base_mem.h"
 #include "proto/ws_frame.h"
+#include "ring/ring_wake.h"
 
 /* Of one lane in one turn: the sockets want to be looked at too. */
 #define BUDGET_RECORDS 256
-#define BUDGET_BYTES   (1u << 20)
+#define BUDGET_BYTES (1u << 20)
 
-#define BLOCK_MIN  1024
-#define SPARE_MAX  64 /* blocks that are kept for the next turn */
+#define BLOCK_MIN 1024
+#define SPARE_MAX 64            /* blocks that are kept for the next turn */
 #define SPARE_SIZE (256u << 10) /* larger ones are given back */
 
 struct fan {
@@ -32,7 +33,7 @@ struct fan {
 	struct fan_block *spare[SPARE_MAX];
 	unsigned n_spare;
 	size_t kept;
-	struct base_buf name; /* of the record at hand */
+	struct base_buf name;   /* of the record at hand */
 	struct base_buf packed; /* a compressed message */
 };
 
@@ -263,6 +264,13 @@ fan_batches(const struct fan *f, struct fan_batch **batches_r)
 	return f->n_batches;
 }
 
+void
+fan_wake(struct fan *f, uint64_t mask)
+{
+	if (mask != 0)
+		stat_add(f->stat, ring_wakes, ring_wake_mask(f->seg, f->slot, mask));
+}
+
 uint64_t
 fan_behind(const struct fan *f)
 {
@@ -311,8 +319,8 @@ pack_frame(struct fan *f, struct fan_block *out, const uint8_t *p, size_t len,
 		out->len += len;
 	} else {
 		out = block_room(out, WS_HEAD_MAX + f->packed.len);
-		out->len += ws_frame_head(out->data + out->len, p[0] | WS_RSV1,
-		    f->packed.len);
+		out->len +=
+		    ws_frame_head(out->data + out->len, p[0] | WS_RSV1, f->packed.len);
 		memcpy(out->data + out->len, f->packed.p, f->packed.len);
 		out->len += f->packed.len;
 	}
@@ -336,8 +344,8 @@ fan_block_for(struct fan *f, struct fan_batch *batch, unsigned bits,
 	for (size_t at = 0; at < batch->raw->len;) {
 		size_t len = ws_frame_sent_len(batch->raw->data + at);
 
-		out = pack_frame(f, out, batch->raw->data + at, len, bits, deflate,
-		    min_size);
+		out = pack_frame(
+		    f, out, batch->raw->data + at, len, bits, deflate, min_size);
 		at += len;
 	}
 	batch->deflated[bits - FAN_BITS_MIN] = out;

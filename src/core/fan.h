@@ -53,6 +53,9 @@ uint32_t fan_batches(const struct fan *fan, struct fan_batch **batches_r);
 void fan_detach(struct fan *fan);
 void fan_done(struct fan *fan);
 
+/* Wakes those of the slots of MASK that sleep: there is something for them. */
+void fan_wake(struct fan *fan, uint64_t mask);
+
 /* Bytes of our own lane that we have not read ourselves. */
 uint64_t fan_behind(const struct fan *fan);
 

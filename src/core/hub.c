@@ -70,8 +70,8 @@ grow(struct hub *h)
 	struct hub_chan **from, **to, *c, *next;
 
 	if (h->n == h->n_segments * SEGMENT) {
-		h->segments = base_realloc(h->segments, h->n_segments + 1,
-		    sizeof(*h->segments));
+		h->segments =
+		    base_realloc(h->segments, h->n_segments + 1, sizeof(*h->segments));
 		h->segments[h->n_segments++] =
 		    base_zalloc(SEGMENT * sizeof(**h->segments));
 	}
@@ -161,14 +161,15 @@ hub_subscribe(struct hub *h, struct sess *sess, struct base_slice name, uint64_t
 	if (c == NULL)
 		c = chan_new(h, name, hash);
 	if (c->n_subs == c->cap_subs) {
-		c->cap_subs = c->cap_subs == 0 ? 1 : c->cap_subs + (c->cap_subs + 1) / 2;
+		c->cap_subs =
+		    c->cap_subs == 0 ? 1 : c->cap_subs + (c->cap_subs + 1) / 2;
 		c->subs = base_realloc(c->subs, c->cap_subs, sizeof(*c->subs));
 	}
 	if (sess->n_subs == sess->cap_subs) {
 		sess->cap_subs =
 		    sess->cap_subs == 0 ? 1 : sess->cap_subs + (sess->cap_subs + 1) / 2;
-		sess->subs = base_realloc(sess->subs, sess->cap_subs,
-		    sizeof(*sess->subs));
+		sess->subs =
+		    base_realloc(sess->subs, sess->cap_subs, sizeof(*sess->subs));
 	}
 	c->subs[c->n_subs] = (struct hub_sub){sess, sess->n_subs};
 	sess->subs[sess->n_subs++] = (struct hub_link){c, c->n_subs++};
@@ -181,8 +182,8 @@ hub_unsubscribe(struct hub *h, struct sess *sess, uint32_t slot)
 	struct hub_chan *c = l->chan;
 	uint32_t pos = l->pos;
 
-	base_assert(slot < sess->n_subs && pos < c->n_subs &&
-	    c->subs[pos].sess == sess);
+	base_assert(
+	    slot < sess->n_subs && pos < c->n_subs && c->subs[pos].sess == sess);
 	/* The last one of each array takes the freed place. */
 	c->subs[pos] = c->subs[--c->n_subs];
 	if (pos < c->n_subs)

@@ -50,8 +50,8 @@ struct hub_chan *hub_find(const struct hub *hub, struct base_slice name, uint64_
 struct hub_chan *hub_first(const struct hub *hub, uint64_t hash);
 
 /* SESS is not subscribed to NAME.  Once it returns, the interest is set. */
-void hub_subscribe(struct hub *hub, struct sess *sess, struct base_slice name,
-    uint64_t hash);
+void hub_subscribe(
+    struct hub *hub, struct sess *sess, struct base_slice name, uint64_t hash);
 /* Takes away the subscription that stands at SLOT of SESS's array. */
 void hub_unsubscribe(struct hub *hub, struct sess *sess, uint32_t slot);
 

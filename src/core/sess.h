@@ -18,15 +18,15 @@ enum sess_state {
 	SESS_NEW, /* no connect command yet */
 	SESS_CONNECTED,
 	SESS_REFUSED, /* connect was answered with an error: nothing more is read */
-	SESS_CLOSED, /* out of the hub; nothing more is sent to it */
+	SESS_CLOSED,  /* out of the hub; nothing more is sent to it */
 };
 
 struct sess {
 	struct sess_env *env;
-	uint8_t state; /* enum sess_state */
+	uint8_t state;  /* enum sess_state */
 	bool ping_open; /* a ping was sent and not answered yet */
-	bool no_ping; /* the transport has pings of its own */
-	bool rated; /* tokens and tokens_ms are set */
+	bool no_ping;   /* the transport has pings of its own */
+	bool rated;     /* tokens and tokens_ms are set */
 	uint8_t id[16];
 	char *user; /* NULL: anonymous */
 	char *info; /* raw JSON of the token's info, or NULL */
@@ -65,7 +65,7 @@ struct sess_env {
 	struct ring_lane *lane;
 	uint64_t wake_mask; /* slots to wake at the end of the turn */
 	struct stat_page *stat;
-	unsigned worker; /* its number, for the demo page */
+	unsigned worker;       /* its number, for the demo page */
 	int64_t now_ms, now_s; /* monotonic; since 1970; of this turn */
 	/* Scratch of the command at hand. */
 	struct base_buf out, text, frame;

@@ -55,7 +55,7 @@ ttl_of(const struct sess *s)
 	return ttl > MAX_TTL ? MAX_TTL : ttl < 1 ? 1 : (uint32_t)ttl;
 }
 
-/* ---- connect --------------------------------------------------------------- */
+/* ---- connect ---- */
 
 /* Takes over what the token says.  False: answered already. */
 static bool
@@ -101,8 +101,8 @@ authenticate(struct sess *s, const struct cmd *cmd)
 static void
 run_connect(struct sess *s, const struct cmd *cmd)
 {
-	struct cmd_connect_result r = {.version = {PACKAGE_VERSION,
-					   sizeof(PACKAGE_VERSION) - 1}};
+	struct cmd_connect_result r = {
+	    .version = {PACKAGE_VERSION, sizeof(PACKAGE_VERSION) - 1}};
 	char id[BASE_UUID_LEN + 1], data[48];
 
 	if (s->state != SESS_NEW) {
@@ -124,8 +124,8 @@ run_connect(struct sess *s, const struct cmd *cmd)
 	}
 	if (s->env->conf->demo) {
 		r.data.p = data;
-		r.data.len = (size_t)snprintf(data, sizeof(data), "{\"worker\":%u}",
-		    s->env->worker);
+		r.data.len = (size_t)snprintf(
+		    data, sizeof(data), "{\"worker\":%u}", s->env->worker);
 	}
 	/* May switch pings off for this client. */
 	s->env->ops->connected(s);
@@ -151,16 +151,17 @@ run_refresh(struct sess *s, const struct cmd *cmd)
 	}
 	result = token_check(s->env->keys, cmd->refresh.token, s->env->now_s, &claims);
 	if (result != TOKEN_OK) {
-		sess_disconnect(s, result == TOKEN_EXPIRED ? PROTO_DISCONNECT_EXPIRED
-							   : PROTO_DISCONNECT_INVALID_TOKEN);
+		sess_disconnect(s,
+		    result == TOKEN_EXPIRED ? PROTO_DISCONNECT_EXPIRED
+					    : PROTO_DISCONNECT_INVALID_TOKEN);
 		return;
 	}
 	same = strcmp(claims.user, user_of(s)) == 0;
 	if (same) {
 		free(s->info);
 		s->info = claims.info == NULL
-			      ? NULL
-			      : base_memdup(claims.info, claims.info_len);
+		    ? NULL
+		    : base_memdup(claims.info, claims.info_len);
 		s->info_len = (uint32_t)claims.info_len;
 		s->expire_at = claims.expire_at;
 	}
@@ -175,7 +176,7 @@ run_refresh(struct sess *s, const struct cmd *cmd)
 	send_out(s);
 }
 
-/* ---- subscribe, unsubscribe ------------------------------------------------- */
+/* ---- subscribe, unsubscribe ---- */
 
 static void
 run_subscribe(struct sess *s, const struct cmd *cmd)
@@ -251,15 +252,15 @@ run_unsubscribe(struct sess *s, const struct cmd *cmd)
 	reply_empty(s, cmd);
 }
 
-/* ---- publish ---------------------------------------------------------------- */
+/* ---- publish ---- */
 
 /* A token bucket in thousandths of a publication. */
 static bool
 within_rate(struct sess *s)
 {
 	const struct conf *conf = s->env->conf;
-	int64_t burst = conf->publish_burst > 0 ? conf->publish_burst
-						: conf->publish_rate;
+	int64_t burst =
+	    conf->publish_burst > 0 ? conf->publish_burst : conf->publish_rate;
 	uint32_t now = (uint32_t)s->env->now_ms;
 	int64_t have;
 
@@ -371,15 +372,15 @@ run_publish(struct sess *s, const struct cmd *cmd)
 		reply_empty(s, cmd);
 }
 
-/* ---- what plain channels do not have ------------------------------------------ */
+/* ---- what plain channels do not have ---- */
 
 /* presence, presence_stats, history: no namespace has them on. */
 static void
 run_not_available(struct sess *s, const struct cmd *cmd)
 {
 	/* Both structs begin with the channel. */
-	const struct base_slice name = cmd->kind == CMD_HISTORY ? cmd->history.channel
-								: cmd->channel.channel;
+	const struct base_slice name =
+	    cmd->kind == CMD_HISTORY ? cmd->history.channel : cmd->channel.channel;
 
 	if (name.len == 0)
 		sess_disconnect(s, PROTO_DISCONNECT_BAD_REQUEST);

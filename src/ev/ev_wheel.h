@@ -10,7 +10,7 @@
 
 #include "base/base_list.h"
 
-#define EV_TICK_MS     100
+#define EV_TICK_MS 100
 #define EV_WHEEL_SLOTS 512 /* a power of two; longer deadlines go round again */
 
 struct ev_wheel_node {

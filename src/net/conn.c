@@ -17,13 +17,13 @@
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
 
-/* ---- deadlines ----------------------------------------------------------------- */
+/* ---- deadlines ---- */
 
 void
 conn_schedule(struct conn *c)
 {
-	const uint32_t all[] = {c->due, c->due_frame, c->due_ping, c->due_pong,
-	    c->due_expiry};
+	const uint32_t all[] = {
+	    c->due, c->due_frame, c->due_ping, c->due_pong, c->due_expiry};
 	uint32_t first = 0;
 
 	for (size_t i = 0; i < BASE_COUNT(all); i++)
@@ -46,14 +46,14 @@ conn_set_state(struct conn *c, enum conn_state state, int64_t delay_ms)
 	conn_schedule(c);
 }
 
-/* ---- life ------------------------------------------------------------------------ */
+/* ---- life ---- */
 
 struct conn *
 conn_new(struct net *net, int fd, SSL_CTX *ctx, bool over_limit)
 {
-	struct conn *c = calloc(1, sizeof(*c));
+	struct conn *c = base_zalloc(sizeof(*c));
 
-	if (c == NULL || (ctx != NULL && (c->ssl = SSL_new(ctx)) == NULL)) {
+	if (ctx != NULL && (c->ssl = SSL_new(ctx)) == NULL) {
 		free(c);
 		close(fd);
 		return NULL;
@@ -137,8 +137,7 @@ conn_finished(struct conn *c)
 void
 conn_reap(struct net *net)
 {
-	BASE_LIST_FOREACH_SAFE(it, tmp, &net->dead)
-	{
+	BASE_LIST_FOREACH_SAFE (it, tmp, &net->dead) {
 		struct conn *c = BASE_CONTAINER(it, struct conn, all);
 
 		base_assert(c->turn == NULL);
@@ -165,7 +164,7 @@ conn_want_write(struct conn *c, bool want)
 	event_add(&c->ev, NULL);
 }
 
-/* ---- input ------------------------------------------------------------------------ */
+/* ---- input ---- */
 
 static size_t
 consume(struct conn *c, uint8_t *p, size_t n)
@@ -206,9 +205,9 @@ conn_input(struct conn *c, uint8_t *p, size_t n)
 		count_input(c);
 	waits = c->state == CONN_WS && (n > 0 || c->rx.opcode != 0);
 	if (waits != (c->due_frame != 0)) {
-		c->due_frame = waits ? ev_wheel_in(&c->net->wheel,
-					   c->net->conf->handshake_timeout)
-				     : 0;
+		c->due_frame = waits
+		    ? ev_wheel_in(&c->net->wheel, c->net->conf->handshake_timeout)
+		    : 0;
 		conn_schedule(c);
 	}
 	if (c->net->in_bytes > net_share(c->net, c->net->conf->input_total) &&

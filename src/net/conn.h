@@ -21,39 +21,39 @@
 #define CONN_TLS_WRITE 16384 /* most that goes into one TLS record */
 
 enum conn_state {
-	CONN_TLS, /* in the TLS handshake */
-	CONN_HTTP, /* a request is awaited */
-	CONN_WS, /* WebSocket messages go to the application */
-	CONN_CLOSING, /* our close frame is queued: the peer's is awaited */
+	CONN_TLS,       /* in the TLS handshake */
+	CONN_HTTP,      /* a request is awaited */
+	CONN_WS,        /* WebSocket messages go to the application */
+	CONN_CLOSING,   /* our close frame is queued: the peer's is awaited */
 	CONN_FINISHING, /* what is queued goes out, then the socket is closed */
-	CONN_LINGER, /* closed in our direction: read until the peer closes too */
-	CONN_DEAD, /* closed: on the net's list, freed at the end of the turn */
+	CONN_LINGER,    /* closed in our direction: read until the peer closes too */
+	CONN_DEAD,      /* closed: on the net's list, freed at the end of the turn */
 };
 
 struct conn {
 	struct event ev;
 	struct ev_wheel_node timer;
 	struct net *net;
-	SSL *ssl; /* NULL: plain */
+	SSL *ssl;             /* NULL: plain */
 	struct base_list all; /* on net->conns, or on net->dead */
-	struct base_buf in; /* an unfinished request or frame */
+	struct base_buf in;   /* an unfinished request or frame */
 	struct ws_rx rx;
-	struct outq *outq; /* NULL: nothing waits */
-	struct turn *turn; /* what it gets at the end of this turn, or NULL */
+	struct outq *outq;   /* NULL: nothing waits */
+	struct turn *turn;   /* what it gets at the end of this turn, or NULL */
 	uint32_t in_counted; /* of in and rx, in net->in_bytes */
 	/* Deadlines in ticks of the net's wheel; 0: none. */
-	uint32_t due; /* of the state: handshake, connect command, close */
+	uint32_t due;       /* of the state: handshake, connect command, close */
 	uint32_t due_frame; /* a frame has begun */
 	uint32_t due_ping, due_pong, due_expiry;
-	uint8_t state; /* enum conn_state */
+	uint8_t state;        /* enum conn_state */
 	uint8_t deflate_bits; /* window of what we compress for it; 0: none */
-	bool want_write; /* the event listens for EV_WRITE */
+	bool want_write;      /* the event listens for EV_WRITE */
 	bool tls_wants_write; /* in a handshake or a read */
-	bool frame_pings; /* RFC 6455 pings instead of the protocol's */
-	bool over_limit; /* only there to be told 503 */
+	bool frame_pings;     /* RFC 6455 pings instead of the protocol's */
+	bool over_limit;      /* only there to be told 503 */
 	bool unreadable; /* a frame was broken: the rest of the input means nothing */
-	bool linger; /* an HTTP response: the peer may still be sending */
-	uint8_t serve; /* CONF_SERVE_* of its listener */
+	bool linger;     /* an HTTP response: the peer may still be sending */
+	uint8_t serve;   /* CONF_SERVE_* of its listener */
 	struct sess sess;
 };
 
@@ -91,12 +91,12 @@ conn_ending(const struct conn *c)
 	return c->state >= CONN_CLOSING;
 }
 
-/* ---- conn_http.c: requests ----------------------------------------------------- */
+/* ---- conn_http.c: requests ---- */
 
 /* As conn_input, in state CONN_HTTP.  Returns the bytes used; 0: more are needed. */
 size_t conn_http_input(struct conn *c, const uint8_t *p, size_t n);
 
-/* ---- conn_ws.c: WebSocket ------------------------------------------------------ */
+/* ---- conn_ws.c: WebSocket ---- */
 
 /* As conn_input, in the states CONN_WS and CONN_CLOSING. */
 size_t conn_ws_input(struct conn *c, uint8_t *p, size_t n);
@@ -105,7 +105,7 @@ size_t conn_ws_input(struct conn *c, uint8_t *p, size_t n);
  * sent.  REASON is not empty. */
 void conn_ws_close(struct conn *c, uint16_t code, const char *reason);
 
-/* ---- conn_io.c: the socket ----------------------------------------------------- */
+/* ---- conn_io.c: the socket ---- */
 
 /* Reads into P: bytes, 0: nothing now, -1: end of file or an error. */
 ssize_t conn_read(struct conn *c, void *p, size_t n);

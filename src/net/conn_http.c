@@ -42,12 +42,13 @@ respond(struct conn *c, int status, const char *headers, const char *type,
 }
 
 static void
-respond_text(struct conn *c, int status, const char *headers, const char *body, bool close)
+respond_text(
+    struct conn *c, int status, const char *headers, const char *body, bool close)
 {
 	respond(c, status, headers, "text/plain; charset=utf-8", text(body), close);
 }
 
-/* ---- the upgrade ------------------------------------------------------------------ */
+/* ---- the upgrade ---- */
 
 static bool
 query_has(struct base_slice query, const char *pair)
@@ -101,7 +102,8 @@ upgrade(struct conn *c, const struct http_request *req)
 	struct ws_deflate_params deflate = {0};
 	struct base_buf out = {0};
 
-	if (origin.p != NULL && !origin_allowed(&c->net->conf->allowed_origins, origin)) {
+	if (origin.p != NULL &&
+	    !origin_allowed(&c->net->conf->allowed_origins, origin)) {
 		log_info(LOG_NET, "refused by allowed_origins origin=%.*s",
 		    (int)BASE_MIN(origin.len, 200), origin.p);
 		respond_text(c, 403, SHAKE_VERSION NOSNIFF, "Forbidden\n", false);
@@ -129,7 +131,7 @@ upgrade(struct conn *c, const struct http_request *req)
 	c->net->app->open(c);
 }
 
-/* ---- other routes ----------------------------------------------------------------- */
+/* ---- other routes ---- */
 
 static void
 health(struct conn *c, const struct http_request *req)
@@ -190,8 +192,8 @@ dispatch(struct conn *c, const struct http_request *req)
 			continue;
 		/* A route that upgrades answers a wrong method like a wrong header. */
 		if (r->run != upgrade && !is(req->method, "GET"))
-			respond_text(c, 405, "Allow: GET\r\n", "Method Not Allowed\n",
-			    false);
+			respond_text(
+			    c, 405, "Allow: GET\r\n", "Method Not Allowed\n", false);
 		else
 			r->run(c, req);
 		return;
@@ -208,7 +210,7 @@ keeps_alive(const struct http_request *req)
 	struct base_slice v = http_header(req, "Connection", NULL);
 
 	return req->minor == 1 && req->content_length == 0 &&
-	       (v.p == NULL || !http_has_token(v, "close"));
+	    (v.p == NULL || !http_has_token(v, "close"));
 }
 
 size_t
@@ -228,8 +230,8 @@ conn_http_input(struct conn *c, const uint8_t *p, size_t n)
 		return n;
 	}
 	if (c->over_limit) {
-		respond_text(c, 503, "Retry-After: 1\r\n", "too many connections\n",
-		    true);
+		respond_text(
+		    c, 503, "Retry-After: 1\r\n", "too many connections\n", true);
 		return n;
 	}
 	dispatch(c, &req);

@@ -45,8 +45,8 @@ conn_read(struct conn *c, void *p, size_t n)
 static ssize_t
 write_plain(struct conn *c, const struct iovec *iov, int n)
 {
-	struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov,
-	    .msg_iovlen = (size_t)n};
+	struct msghdr msg = {
+	    .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n};
 	int fd = event_get_fd(&c->ev);
 	ssize_t r;
 

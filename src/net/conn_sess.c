@@ -39,10 +39,11 @@ sess_expiry(struct sess *s)
 	c->due_expiry = 0;
 	if (s->expire_at != 0) {
 		left = (s->expire_at - s->env->now_s) * 1000 +
-		       s->env->conf->expired_close_delay;
+		    s->env->conf->expired_close_delay;
 		/* A year is as good as never, and fits the wheel's ticks. */
 		if (left < INT64_C(365) * 86400 * 1000)
-			c->due_expiry = ev_wheel_in(&c->net->wheel, left < 0 ? 0 : left);
+			c->due_expiry =
+			    ev_wheel_in(&c->net->wheel, left < 0 ? 0 : left);
 	}
 	conn_schedule(c);
 }

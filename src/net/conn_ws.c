@@ -61,8 +61,8 @@ on_message(struct conn *c, const struct ws_event *ev)
 	int r;
 
 	if (ev->compressed) {
-		r = ws_inflate_message(net_deflate(net), msg, net->conf->max_message_size,
-		    &net->inflated);
+		r = ws_inflate_message(
+		    net_deflate(net), msg, net->conf->max_message_size, &net->inflated);
 		msg = (struct base_slice){net->inflated.p, net->inflated.len};
 		if (r == 0 && opcode == WS_TEXT && !utf8_valid(msg.p, msg.len))
 			r = -WS_CODE_DATA;

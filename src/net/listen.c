@@ -11,19 +11,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/base_assert.h"
 #include "base/base_log.h"
 #include "base/base_mem.h"
 #include "net/conn.h"
 #include "net/tls.h"
 
-#define BATCH      64 /* connections accepted before other sockets get their turn */
-#define PAUSE_MS   2
+#define BATCH 64 /* connections accepted before other sockets get their turn */
+#define PAUSE_MS 2
 #define TROUBLE_MS 100 /* after an error of accept */
 
 /* Connections over the limit that may wait for their 503; more are just closed. */
 #define OVER_MAX 256
 
-/* ---- balance ------------------------------------------------------------------------ */
+/* ---- balance ---- */
 
 /* How many this worker may accept before the least loaded one falls behind. */
 static unsigned
@@ -55,7 +56,9 @@ all_connections(const struct net *net)
 	return n;
 }
 
-/* ---- pausing ------------------------------------------------------------------------ */
+static void listen_accept(evutil_socket_t lfd, short what, void *arg);
+
+/* ---- pausing ---- */
 
 static void
 pause_listeners(struct net *net, int ms)
@@ -63,7 +66,7 @@ pause_listeners(struct net *net, int ms)
 	const struct timeval tv = {ms / 1000, ms % 1000 * 1000};
 
 	for (size_t i = 0; i < net->n_listeners; i++)
-		event_del(net->listeners[i].ev);
+		event_del(net->listeners[i]->ev);
 	event_add(net->resume, &tv);
 }
 
@@ -77,26 +80,46 @@ listen_resume(evutil_socket_t fd, short what, void *arg)
 	/* The others had their chance: the next batch is ours. */
 	net->accept_now = true;
 	for (size_t i = 0; i < net->n_listeners; i++)
-		event_add(net->listeners[i].ev, NULL);
+		event_add(net->listeners[i]->ev, NULL);
+}
+
+struct listener *
+listen_new(
+    struct net *net, int fd, const struct conf_listen *conf, char *err, size_t errlen)
+{
+	struct listener *l = base_zalloc(sizeof(*l));
+
+	*l = (struct listener){.net = net, .conf = conf, .fd = fd};
+	if (conf->tls_certificate.data != NULL) {
+		l->ctx = tls_context(conf, ring_seg_key(net->env->seg), err, errlen);
+		if (l->ctx == NULL) {
+			free(l);
+			return NULL;
+		}
+	}
+	l->ev = event_new(net->base, fd, EV_READ | EV_PERSIST, listen_accept, l);
+	base_assert(l->ev != NULL && event_add(l->ev, NULL) == 0);
+	return l;
 }
 
 void
 listen_stop(struct net *net)
 {
 	for (size_t i = 0; i < net->n_listeners; i++) {
-		event_free(net->listeners[i].ev);
-		close(net->listeners[i].fd);
-		SSL_CTX_free(net->listeners[i].ctx);
+		struct listener *l = net->listeners[i];
+
+		event_free(l->ev);
+		close(l->fd);
+		SSL_CTX_free(l->ctx);
+		free(l);
 	}
 	free(net->listeners);
 	net->listeners = NULL;
 	net->n_listeners = 0;
-	if (net->resume != NULL)
-		event_free(net->resume);
-	net->resume = NULL;
+	event_del(net->resume);
 }
 
-/* ---- accepting ---------------------------------------------------------------------- */
+/* ---- accepting ---- */
 
 static void
 take(struct listener *l, int fd)
@@ -126,12 +149,13 @@ trouble(struct net *net)
 	stat_add(net->stat, accept_errors, 1);
 	if (net->env->now_ms - net->accept_logged_ms > 10000) {
 		net->accept_logged_ms = net->env->now_ms;
-		log_error(LOG_NET, "cannot accept connections error=%s", strerror(error));
+		log_error(
+		    LOG_NET, "cannot accept connections error=%s", strerror(error));
 	}
 	pause_listeners(net, TROUBLE_MS);
 }
 
-void
+static void
 listen_accept(evutil_socket_t lfd, short what, void *arg)
 {
 	struct listener *l = arg;
@@ -151,15 +175,14 @@ listen_accept(evutil_socket_t lfd, short what, void *arg)
 			take(l, fd);
 		} else if (errno == EAGAIN || errno == EINTR) {
 			return;
-		} else if (errno != ECONNABORTED && errno != EPERM &&
-			   errno != EPROTO) {
+		} else if (errno != ECONNABORTED && errno != EPERM && errno != EPROTO) {
 			trouble(net);
 			return;
 		}
 	}
 }
 
-/* ---- configuration ------------------------------------------------------------------ */
+/* ---- configuration ---- */
 
 const struct conf_listen *
 listen_section(const struct conf *conf, const char *title)
@@ -171,12 +194,12 @@ listen_section(const struct conf *conf, const char *title)
 }
 
 int
-listen_contexts(struct net *net, const struct conf *conf, SSL_CTX **ctx_r, char *err,
-    size_t errlen)
+listen_contexts(
+    struct net *net, const struct conf *conf, SSL_CTX **ctx_r, char *err, size_t errlen)
 {
 	for (size_t i = 0; i < net->n_listeners; i++) {
 		const struct conf_listen *s =
-		    listen_section(conf, net->listeners[i].conf->title);
+		    listen_section(conf, net->listeners[i]->conf->title);
 
 		ctx_r[i] = NULL;
 		if (s == NULL || s->tls_certificate.data == NULL)

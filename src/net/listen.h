@@ -16,13 +16,17 @@ struct listener {
 	struct net *net;
 	struct event *ev;
 	const struct conf_listen *conf; /* its section in net->conf */
-	SSL_CTX *ctx; /* NULL: plain */
+	SSL_CTX *ctx;                   /* NULL: plain */
 	int fd;
 };
 
+/* See net_listen; NULL with a text in ERR. */
+struct listener *listen_new(
+    struct net *net, int fd, const struct conf_listen *conf, char *err, size_t errlen);
+
 /* Makes contexts for all listeners of CONF, or none: 0, or -1 with a text in ERR. */
-int listen_contexts(struct net *net, const struct conf *conf, SSL_CTX **ctx_r, char *err,
-    size_t errlen) BASE_MUST_CHECK;
+int listen_contexts(struct net *net, const struct conf *conf, SSL_CTX **ctx_r,
+    char *err, size_t errlen) BASE_MUST_CHECK;
 
 /* CONF's section for L, by its title. */
 const struct conf_listen *listen_section(const struct conf *conf, const char *title);
@@ -32,7 +36,5 @@ void listen_stop(struct net *net);
 
 /* Timer of net->resume. */
 void listen_resume(evutil_socket_t fd, short what, void *arg);
-/* Event of a listener; ARG is it. */
-void listen_accept(evutil_socket_t fd, short what, void *arg);
 
 #endif

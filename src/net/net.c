@@ -16,7 +16,6 @@
 #include "net/conn.h"
 #include "net/listen.h"
 #include "net/out.h"
-#include "ring/ring_wake.h"
 
 #define READ_MIN (64u << 10)
 
@@ -33,8 +32,8 @@ apply_limits(struct net *net)
 {
 	const struct conf *conf = net->conf;
 	/* An unfinished frame (14 bytes of head at most) or request, and new bytes. */
-	size_t size = BASE_MAX(conf->max_frame_size + 14, conf->max_request_size) +
-		      READ_MIN;
+	size_t size =
+	    BASE_MAX(conf->max_frame_size + 14, conf->max_request_size) + READ_MIN;
 
 	if (size > net->rbuf_size) {
 		net->rbuf = base_realloc(net->rbuf, size, 1);
@@ -72,6 +71,8 @@ net_init(struct net *net, struct event_base *base, const struct net_app *app,
 	base_list_init(&net->dead);
 	update_clock(net);
 	ev_wheel_init(&net->wheel, env->now_ms);
+	net->resume = evtimer_new(base, listen_resume, net);
+	base_assert(net->resume != NULL);
 	apply_limits(net);
 }
 
@@ -79,7 +80,8 @@ void
 net_fini(struct net *net)
 {
 	listen_stop(net);
-	BASE_LIST_FOREACH_SAFE(it, tmp, &net->conns)
+	event_free(net->resume);
+	BASE_LIST_FOREACH_SAFE (it, tmp, &net->conns)
 		conn_kill(BASE_CONTAINER(it, struct conn, all));
 	/* Kills leave turns that were not written. */
 	out_flush(net);
@@ -92,31 +94,16 @@ net_fini(struct net *net)
 }
 
 int
-net_listen(struct net *net, const struct ipc_listener *listeners, size_t n, char *err,
-    size_t errlen)
+net_listen(
+    struct net *net, int fd, const struct conf_listen *conf, char *err, size_t errlen)
 {
-	SSL_CTX **ctx = base_zalloc(n * sizeof(SSL_CTX *));
+	struct listener *l = listen_new(net, fd, conf, err, errlen);
 
-	net->listeners = base_zalloc(n * sizeof(*net->listeners));
-	net->n_listeners = n;
-	net->resume = evtimer_new(net->base, listen_resume, net);
-	for (size_t i = 0; i < n; i++) {
-		struct listener *l = &net->listeners[i];
-
-		*l = (struct listener){
-		    .net = net, .conf = listeners[i].conf, .fd = listeners[i].fd};
-		l->ev = event_new(net->base, l->fd, EV_READ | EV_PERSIST, listen_accept,
-		    l);
-	}
-	if (listen_contexts(net, net->conf, ctx, err, errlen) < 0) {
-		free(ctx);
+	if (l == NULL)
 		return -1;
-	}
-	for (size_t i = 0; i < n; i++) {
-		net->listeners[i].ctx = ctx[i];
-		event_add(net->listeners[i].ev, NULL);
-	}
-	free(ctx);
+	net->listeners =
+	    base_realloc(net->listeners, net->n_listeners + 1, sizeof(*net->listeners));
+	net->listeners[net->n_listeners++] = l;
 	return 0;
 }
 
@@ -130,7 +117,7 @@ net_reload(struct net *net, const struct conf *fresh, char *err, size_t errlen)
 		return -1;
 	}
 	for (size_t i = 0; i < net->n_listeners; i++) {
-		struct listener *l = &net->listeners[i];
+		struct listener *l = net->listeners[i];
 
 		/* Connections that exist keep their context by a reference. */
 		SSL_CTX_free(l->ctx);
@@ -164,27 +151,16 @@ net_left(const struct net *net)
 	return net->n_conns;
 }
 
-/* ---- a turn -------------------------------------------------------------------------- */
-
-/* Others first: they work while we write. */
-static void
-wake_others(struct net *net)
-{
-	struct sess_env *env = net->env;
-
-	if (env->wake_mask == 0)
-		return;
-	stat_add(net->stat, ring_wakes,
-	    ring_wake_mask(env->seg, env->worker, env->wake_mask));
-	env->wake_mask = 0;
-}
+/* ---- a turn ---- */
 
 bool
 net_flush(struct net *net)
 {
 	bool more;
 
-	wake_others(net);
+	/* Others first: they work while we write. */
+	fan_wake(net->fan, net->env->wake_mask);
+	net->env->wake_mask = 0;
 	more = fan_drain(net->fan);
 	out_flush(net);
 	return more;
@@ -206,8 +182,7 @@ drain_some(struct net *net)
 	uint64_t ticks = left <= 0 ? 1 : (uint64_t)(left / EV_TICK_MS + 1);
 	uint64_t n = (net->n_conns + ticks - 1) / ticks;
 
-	BASE_LIST_FOREACH_SAFE(it, tmp, &net->conns)
-	{
+	BASE_LIST_FOREACH_SAFE (it, tmp, &net->conns) {
 		struct conn *c = BASE_CONTAINER(it, struct conn, all);
 
 		if (n == 0)
@@ -252,8 +227,7 @@ void
 net_stop(struct net *net)
 {
 	net_drain(net);
-	BASE_LIST_FOREACH_SAFE(it, tmp, &net->conns)
-	{
+	BASE_LIST_FOREACH_SAFE (it, tmp, &net->conns) {
 		struct conn *c = BASE_CONTAINER(it, struct conn, all);
 
 		if (c->state == CONN_WS)

@@ -15,7 +15,6 @@
 #include "core/fan.h"
 #include "core/sess.h"
 #include "ev/ev_wheel.h"
-#include "ipc/ipc_child.h"
 #include "proto/ws_deflate.h"
 
 struct conn;
@@ -45,7 +44,7 @@ struct net {
 	struct base_buf inflated;
 	struct ev_wheel wheel;
 	struct out *out;
-	struct listener *listeners;
+	struct listener **listeners;
 	size_t n_listeners;
 	struct event *resume; /* listeners that paused listen again */
 	struct base_list conns, dead;
@@ -56,7 +55,7 @@ struct net {
 	bool accept_now; /* whatever the balance says */
 	bool draining;
 	bool flushing;
-	int64_t drain_end; /* base_time_ms at which the last client is told */
+	int64_t drain_end;        /* base_time_ms at which the last client is told */
 	int64_t accept_logged_ms; /* when trouble with accept was last logged */
 };
 
@@ -65,14 +64,18 @@ void net_init(struct net *net, struct event_base *base, const struct net_app *ap
     struct sess_env *env, struct fan *fan);
 void net_fini(struct net *net);
 
-/* Begins to accept on LISTENERS. */
-int net_listen(struct net *net, const struct ipc_listener *listeners, size_t n, char *err,
+/*
+ * Begins to accept on FD, a listening socket that is the net's from now on; CONF is
+ * its section in env->conf.  Before any connection.  Returns 0, or -1 with a text
+ * in ERR.
+ */
+int net_listen(struct net *net, int fd, const struct conf_listen *conf, char *err,
     size_t errlen) BASE_MUST_CHECK;
 
 /* A new configuration is in env->conf; TLS contexts and limits follow it.  On an
  * error all stays as it was. */
-int net_reload(struct net *net, const struct conf *fresh, char *err, size_t errlen)
-    BASE_MUST_CHECK;
+int net_reload(struct net *net, const struct conf *fresh, char *err,
+    size_t errlen) BASE_MUST_CHECK;
 
 /* The compression streams; made when they are first needed. */
 struct ws_deflate *net_deflate(struct net *net);

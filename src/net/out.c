@@ -17,18 +17,18 @@
 #include "base/base_assert.h"
 #include "base/base_mem.h"
 
-#define TURN_CHUNK  256 /* entries that are allocated together */
-#define ARENA_FULL  (256u << 10)
-#define ARENA_KEEP  (1u << 20)
+#define TURN_CHUNK 256 /* entries that are allocated together */
+#define ARENA_FULL (256u << 10)
+#define ARENA_KEEP (1u << 20)
 #define IOV_MAX_OUT 64
 
 /* What one connection gets this turn. */
 struct turn {
 	struct conn *conn;
 	uint32_t reply_off, reply_len; /* in the arena */
-	struct fan_batch *batch; /* the first one */
-	uint32_t more; /* index + 1 of the next in out->more; 0: none */
-	uint32_t last; /* index + 1 of the last */
+	struct fan_batch *batch;       /* the first one */
+	uint32_t more;                 /* index + 1 of the next in out->more; 0: none */
+	uint32_t last;                 /* index + 1 of the last */
 };
 
 struct more {
@@ -76,7 +76,7 @@ out_free(struct out *o)
 	free(o);
 }
 
-/* ---- gathering ------------------------------------------------------------- */
+/* ---- gathering ---- */
 
 static struct turn *
 turn_of(struct conn *c)
@@ -87,8 +87,10 @@ turn_of(struct conn *c)
 	if (c->turn != NULL)
 		return c->turn;
 	if (i == o->n_chunks * TURN_CHUNK) {
-		o->chunks = base_realloc(o->chunks, o->n_chunks + 1, sizeof(*o->chunks));
-		o->chunks[o->n_chunks++] = base_malloc(TURN_CHUNK * sizeof(struct turn));
+		o->chunks =
+		    base_realloc(o->chunks, o->n_chunks + 1, sizeof(*o->chunks));
+		o->chunks[o->n_chunks++] =
+		    base_malloc(TURN_CHUNK * sizeof(struct turn));
 	}
 	o->n_turns++;
 	c->turn = &o->chunks[i / TURN_CHUNK][i % TURN_CHUNK];
@@ -174,7 +176,7 @@ attach(struct conn *c, struct fan_batch *batch)
 	t->last = o->n_more;
 }
 
-/* ---- a client's own queue --------------------------------------------------- */
+/* ---- a client's own queue ---- */
 
 size_t
 out_waiting(const struct conn *c)
@@ -209,8 +211,7 @@ enqueue(struct conn *c, struct fan_block *block, size_t off)
 			q->head = 0;
 		} else {
 			cap = q == NULL ? 4 : q->cap * 2;
-			q = base_realloc(q,
-			    sizeof(*q) + cap * sizeof(q->pieces[0]), 1);
+			q = base_realloc(q, sizeof(*q) + cap * sizeof(q->pieces[0]), 1);
 			if (c->outq == NULL)
 				*q = (struct outq){0};
 			q->cap = cap;
@@ -298,8 +299,8 @@ slow(struct conn *c)
 	cut_queue(c);
 	if (c->state == CONN_DEAD)
 		return;
-	conn_ws_close(c, PROTO_DISCONNECT_SLOW,
-	    proto_disconnect_reason(PROTO_DISCONNECT_SLOW));
+	conn_ws_close(
+	    c, PROTO_DISCONNECT_SLOW, proto_disconnect_reason(PROTO_DISCONNECT_SLOW));
 	stat_add(c->net->stat, disconnects, 1);
 }
 
@@ -309,10 +310,10 @@ over_limit(const struct conn *c)
 	const struct net *net = c->net;
 
 	return out_waiting(c) > net->conf->output_buffer ||
-	       fan_kept_bytes(net->fan) > net_share(net, net->conf->output_total);
+	    fan_kept_bytes(net->fan) > net_share(net, net->conf->output_total);
 }
 
-/* ---- writing ---------------------------------------------------------------- */
+/* ---- writing ---- */
 
 void
 out_continue(struct conn *c)
@@ -378,9 +379,8 @@ keep_rest(struct conn *c, struct gather *g, size_t sent)
 			continue;
 		}
 		enqueue(c,
-		    g->blocks[i] != NULL
-			? fan_block_keep(fan, g->blocks[i])
-			: fan_block_copy(fan, g->iov[i].iov_base, len),
+		    g->blocks[i] != NULL ? fan_block_keep(fan, g->blocks[i])
+					 : fan_block_copy(fan, g->iov[i].iov_base, len),
 		    sent);
 		sent = 0;
 	}

@@ -18,8 +18,8 @@ describe(char *err, size_t errlen, const struct conf_listen *l, const char *what
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
-	snprintf(err, errlen, "%s:%d: listen \"%s\": %s: %s", l->file, l->line, l->title,
-	    what, reason == NULL ? "it cannot be used" : reason);
+	snprintf(err, errlen, "%s:%d: listen \"%s\": %s: %s", l->file, l->line,
+	    l->title, what, reason == NULL ? "it cannot be used" : reason);
 }
 
 /* The certificate, then its chain. */
@@ -48,7 +48,7 @@ use_key(SSL_CTX *ctx, const struct conf_file *file)
 	EVP_PKEY *key =
 	    bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
 	bool ok = key != NULL && SSL_CTX_use_PrivateKey(ctx, key) == 1 &&
-		  SSL_CTX_check_private_key(ctx) == 1;
+	    SSL_CTX_check_private_key(ctx) == 1;
 
 	EVP_PKEY_free(key);
 	BIO_free(bio);
@@ -83,11 +83,13 @@ tls_context(const struct conf_listen *l, const struct base_hash_key *key, char *
 		return NULL;
 	}
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
-	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-				     SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_options(ctx,
+	    SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+		SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
 	/* Buffers are given back while a connection is idle; a write may end early. */
-	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_mode(ctx,
+	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(ctx, 1);
 	set_ticket_key(ctx, key);

@@ -41,7 +41,7 @@ struct worker {
 	bool done;
 };
 
-/* ---- configuration --------------------------------------------------------------- */
+/* ---- configuration ---- */
 
 static int
 make_keys(const struct conf *conf, struct token_keys **keys_r, char *err, size_t errlen)
@@ -126,14 +126,14 @@ on_conf(struct worker *w, uint64_t number, int fd)
 		conf_free(fresh);
 		return;
 	}
-	log_debug(LOG_WORKER, "configuration %llu is in force",
-	    (unsigned long long)number);
+	log_debug(
+	    LOG_WORKER, "configuration %llu is in force", (unsigned long long)number);
 	if (ipc_send(w->ipc->ctl_fd, IPC_CONF_DONE, number, -1) < 0)
-		log_warn(LOG_WORKER, "the master does not listen error=%s",
-		    strerror(errno));
+		log_warn(
+		    LOG_WORKER, "the master does not listen error=%s", strerror(errno));
 }
 
-/* ---- events ----------------------------------------------------------------------- */
+/* ---- events ---- */
 
 static void
 on_ctl(evutil_socket_t fd, short what, void *arg)
@@ -214,7 +214,7 @@ count_missed(struct worker *w)
 			stat_add(w->env.stat, ring_missed, 1);
 }
 
-/* ---- start ------------------------------------------------------------------------ */
+/* ---- start ---- */
 
 static void
 add_event(struct worker *w, evutil_socket_t fd, short what, event_callback_fn fn,
@@ -285,7 +285,11 @@ start(struct worker *w, struct ipc_env *ipc, char *err, size_t errlen)
 	w->env.channels = w->channels;
 	w->fan = fan_new(seg, ipc->slot, w->env.hub, w->reader, w->env.stat);
 	net_init(&w->net, w->base, &net_sess_app, &w->env, w->fan);
-	return net_listen(&w->net, ipc->listeners, ipc->n_listeners, err, errlen);
+	for (size_t i = 0; i < ipc->n_listeners; i++)
+		if (net_listen(&w->net, ipc->listeners[i].fd, ipc->listeners[i].conf,
+			err, errlen) < 0)
+			return -1;
+	return 0;
 }
 
 static void
@@ -307,7 +311,7 @@ stop(struct worker *w)
 	ring_seg_free(w->ipc->seg);
 }
 
-/* ---- loop -------------------------------------------------------------------------- */
+/* ---- loop ---- */
 
 static bool
 drained(struct worker *w)
@@ -315,8 +319,8 @@ drained(struct worker *w)
 	const struct net *net = &w->net;
 
 	return net->draining &&
-	       (net_left(net) == 0 ||
-		   base_time_ms() > net->drain_end + net->conf->close_timeout);
+	    (net_left(net) == 0 ||
+		base_time_ms() > net->drain_end + net->conf->close_timeout);
 }
 
 static void
@@ -352,8 +356,8 @@ worker_main(struct ipc_env *ipc)
 		exit(IPC_EXIT_FATAL);
 	}
 	if (ipc_send(ipc->ctl_fd, IPC_READY, (uint64_t)getpid(), -1) < 0)
-		log_warn(LOG_WORKER, "the master does not listen error=%s",
-		    strerror(errno));
+		log_warn(
+		    LOG_WORKER, "the master does not listen error=%s", strerror(errno));
 	loop(w);
 	stop(w);
 	free(w);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define COUNTER "counter"
-#define GAUGE   "gauge"
+#define GAUGE "gauge"
 
 static const struct {
 	const char *name, *kind, *help;
@@ -46,7 +46,7 @@ stat_prometheus(struct base_buf *out, struct stat_page *const *pages, unsigned n
 		for (unsigned w = 0; w < n; w++)
 			base_buf_printf(out, "chatd_%s%s{worker=\"%u\"} %" PRIu64 "\n",
 			    list[i].name, end, w,
-			    atomic_load_explicit(value(pages[w], i),
-				memory_order_relaxed));
+			    atomic_load_explicit(
+				value(pages[w], i), memory_order_relaxed));
 	}
 }

@@ -17,8 +17,8 @@ struct stat_page {
 };
 
 /* Only the owner writes, so no locked instruction is needed. */
-#define stat_add(page, name, n)                                                    \
-	atomic_store_explicit(&(page)->name,                                       \
+#define stat_add(page, name, n)                                                        \
+	atomic_store_explicit(&(page)->name,                                           \
 	    atomic_load_explicit(&(page)->name, memory_order_relaxed) + (uint64_t)(n), \
 	    memory_order_relaxed)
 #define stat_sub(page, name, n) stat_add(page, name, -(uint64_t)(n))

@@ -87,13 +87,14 @@ deliver(void)
 			const struct fan_block *b = batches[i].raw;
 
 			for (uint32_t k = 0; k < batches[i].chan->n_subs; k++)
-				base_assert(!client_of(batches[i].chan->subs[k].sess)
-						 ->closed);
+				base_assert(
+				    !client_of(batches[i].chan->subs[k].sess)->closed);
 			for (size_t at = 0; at < b->len;) {
 				size_t len = ws_frame_sent_len(b->data + at);
 				size_t head = len < 128 ? 2 : len < 65540 ? 4 : 10;
 
-				check_text((const char *)b->data + at + head, len - head);
+				check_text(
+				    (const char *)b->data + at + head, len - head);
 				at += len;
 			}
 		}
@@ -110,8 +111,8 @@ fake_room(struct sess *s, size_t required)
 		deliver();
 }
 
-static const struct sess_ops ops = {fake_send, fake_close, fake_nothing, fake_nothing,
-    fake_room};
+static const struct sess_ops ops = {
+    fake_send, fake_close, fake_nothing, fake_nothing, fake_room};
 
 static void
 make_world(void)
@@ -124,8 +125,10 @@ make_world(void)
 	    "user_limited_channels = on }\n"
 	    "namespace \"ns\" { subscribe = anyone publish = subscriber }\n"
 	    "namespace \"no\" { }\n";
-	const struct ring_geom geom = {.slots = 1, .lane_size = 1 << 20,
-	    .interest_buckets = 64, .stat_size = 4096};
+	const struct ring_geom geom = {.slots = 1,
+	    .lane_size = 1 << 20,
+	    .interest_buckets = 64,
+	    .stat_size = 4096};
 	struct base_buf errors = {0};
 	char err[128];
 

@@ -54,7 +54,8 @@ listen_on(int port)
 	struct sockaddr_in sa = {.sin_family = AF_INET,
 	    .sin_port = htons((uint16_t)port),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+	    one = 1;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
 	    bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || listen(fd, 64) < 0) {
@@ -90,10 +91,9 @@ make_conf(int port, bool deflate)
 int
 main(int argc, char **argv)
 {
-	const struct ring_geom geom = {.slots = 1, .lane_size = 65536,
-	    .interest_buckets = 64, .stat_size = 4096};
+	const struct ring_geom geom = {
+	    .slots = 1, .lane_size = 65536, .interest_buckets = 64, .stat_size = 4096};
 	int port = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 0;
-	struct ipc_listener listener;
 	struct sess_env env = {.now_ms = 0};
 	struct ring_reader *reader;
 	struct net net;
@@ -108,17 +108,17 @@ main(int argc, char **argv)
 	env.stat = ring_seg_stats(env.seg, 0);
 	env.hub = hub_new(ring_seg_key(env.seg), NULL);
 	ring_reader_new(env.seg, &reader);
-	listener = (struct ipc_listener){listen_on(port), &env.conf->listens[0]};
 	net_init(&net, event_base_new(), &echo_app, &env,
 	    fan_new(env.seg, 0, env.hub, reader, env.stat));
-	if (net_listen(&net, &listener, 1, err, sizeof(err)) < 0)
+	if (net_listen(&net, listen_on(port), &env.conf->listens[0], err, sizeof(err)) <
+	    0)
 		return 1;
 	for (;;) {
 		const struct timeval tick = {0, EV_TICK_MS * 1000};
 
 		event_base_loopexit(net.base, &tick);
-		if (event_base_loop(net.base, EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0)) <
-		    0)
+		if (event_base_loop(
+			net.base, EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0)) < 0)
 			return 1;
 		more = net_turn(&net);
 	}

@@ -34,16 +34,29 @@ finds_namespaces(void **state)
 	static const struct {
 		const char *name, *title; /* NULL: unknown */
 	} rows[] = {
-	    {"x", ""}, {"", ""}, {":x", ""}, {"$x", ""}, {"$", ""}, {"chat:", "chat"},
-	    {"chat:a:b", "chat"}, {"$chat:a", "chat"}, {"chatter:a", "chatter"},
-	    {"chatt:a", NULL}, {"cha:a", NULL}, {"zz:a", NULL}, {"a:b:c", NULL},
-	    {"ab:c", "ab"}, {"$$chat:a", NULL}, {"lim:#1", "lim"},
+	    {"x", ""},
+	    {"", ""},
+	    {":x", ""},
+	    {"$x", ""},
+	    {"$", ""},
+	    {"chat:", "chat"},
+	    {"chat:a:b", "chat"},
+	    {"$chat:a", "chat"},
+	    {"chatter:a", "chatter"},
+	    {"chatt:a", NULL},
+	    {"cha:a", NULL},
+	    {"zz:a", NULL},
+	    {"a:b:c", NULL},
+	    {"ab:c", "ab"},
+	    {"$$chat:a", NULL},
+	    {"lim:#1", "lim"},
 	};
 	struct chan_table *t = chan_table_new(&conf);
 
 	(void)state;
 	for (size_t i = 0; i < BASE_COUNT(rows); i++) {
-		const struct conf_namespace *ns = chan_namespace(t, slice(rows[i].name));
+		const struct conf_namespace *ns =
+		    chan_namespace(t, slice(rows[i].name));
 
 		if (rows[i].title == NULL)
 			assert_null(ns);
@@ -61,13 +74,25 @@ knows_who_may_subscribe(void **state)
 		const char *name, *user;
 		bool may;
 	} rows[] = {
-	    {"x", "", true}, {"x", "u1", true}, {"$x", "u1", false},
-	    {"#u1", "u1", true}, {"#u1", "", false}, {"#u2", "u1", false},
-	    {"x#u2,u1", "u1", true}, {"x#y#u1", "u1", true}, {"x#u1#y", "u1", false},
-	    {"x#", "", false}, {"x#,u1", "", false}, {"x#u1,", "u1", true},
-	    {"x#u11", "u1", false}, {"lim:x", "u1", false}, {"lim:x#u1", "u1", true},
-	    {"chatter:x", "", false}, {"chatter:x", "u1", true},
-	    {"chat:x#u2", "u1", true}, {"ab:x", "u1", false},
+	    {"x", "", true},
+	    {"x", "u1", true},
+	    {"$x", "u1", false},
+	    {"#u1", "u1", true},
+	    {"#u1", "", false},
+	    {"#u2", "u1", false},
+	    {"x#u2,u1", "u1", true},
+	    {"x#y#u1", "u1", true},
+	    {"x#u1#y", "u1", false},
+	    {"x#", "", false},
+	    {"x#,u1", "", false},
+	    {"x#u1,", "u1", true},
+	    {"x#u11", "u1", false},
+	    {"lim:x", "u1", false},
+	    {"lim:x#u1", "u1", true},
+	    {"chatter:x", "", false},
+	    {"chatter:x", "u1", true},
+	    {"chat:x#u2", "u1", true},
+	    {"ab:x", "u1", false},
 	};
 	struct chan_table *t = chan_table_new(&conf);
 
@@ -101,7 +126,8 @@ knows_who_may_publish(void **state)
 		struct conf_namespace ns = {.publish = rows[i].who};
 
 		assert_int_equal(chan_may_publish(&ns, "", false), rows[i].anonymous);
-		assert_int_equal(chan_may_publish(&ns, "", true), rows[i].anonymous_sub);
+		assert_int_equal(
+		    chan_may_publish(&ns, "", true), rows[i].anonymous_sub);
 		assert_int_equal(chan_may_publish(&ns, "u", false), rows[i].user);
 		assert_int_equal(chan_may_publish(&ns, "u", true), rows[i].user_sub);
 	}

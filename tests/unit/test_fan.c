@@ -32,8 +32,8 @@ static struct {
 static int
 set_up(void **state)
 {
-	const struct ring_geom geom = {.slots = 2, .lane_size = LANE,
-	    .interest_buckets = 64, .stat_size = 4096};
+	const struct ring_geom geom = {
+	    .slots = 2, .lane_size = LANE, .interest_buckets = 64, .stat_size = 4096};
 	char err[128];
 
 	(void)state;
@@ -278,9 +278,9 @@ compresses_once_for_a_window(void **state)
 	assert_int_equal(small->data[0], WS_FIN | WS_RSV1 | WS_TEXT);
 	head = ws_frame_sent_len(small->data);
 	assert_int_equal(small->data[head], WS_FIN | WS_TEXT);
-	assert_int_equal(ws_inflate_message(d,
-			     (struct base_slice){(char *)small->data + 2, head - 2}, 1000,
-			     &out),
+	assert_int_equal(
+	    ws_inflate_message(
+		d, (struct base_slice){(char *)small->data + 2, head - 2}, 1000, &out),
 	    0);
 	assert_int_equal(out.len, 300);
 	assert_memory_equal(out.p, text, 300);

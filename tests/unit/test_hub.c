@@ -55,8 +55,8 @@ check_matrix(void)
 
 		for (unsigned s = 0; s < SESSIONS; s++) {
 			n += matrix[s][c];
-			assert_int_equal(hub_slot(chan, &sessions[s]) >= 0,
-			    matrix[s][c]);
+			assert_int_equal(
+			    hub_slot(chan, &sessions[s]) >= 0, matrix[s][c]);
 		}
 		assert_int_equal(chan == NULL, n == 0);
 		if (chan != NULL)
@@ -92,8 +92,8 @@ follows_the_matrix(void **state)
 	for (unsigned i = 0; i < 60000; i++) {
 		/* A few channels with many subscribers, many with few. */
 		unsigned c = (unsigned)rand_r(&seed) % 4 == 0
-				 ? (unsigned)rand_r(&seed) % 8
-				 : (unsigned)rand_r(&seed) % CHANNELS;
+		    ? (unsigned)rand_r(&seed) % 8
+		    : (unsigned)rand_r(&seed) % CHANNELS;
 
 		toggle((unsigned)rand_r(&seed) % SESSIONS, c);
 		if (i % 15000 == 0)

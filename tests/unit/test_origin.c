@@ -19,7 +19,9 @@ matches_globs(void **state)
 		const char *pattern, *origin;
 		bool allowed;
 	} rows[] = {
-	    {"*", "http://a", true}, {"*", "null", true}, {"*", "", true},
+	    {"*", "http://a", true},
+	    {"*", "null", true},
+	    {"*", "", true},
 	    {"https://a.example", "https://a.example", true},
 	    {"https://a.example", "HTTPS://A.Example", true},
 	    {"https://a.example", "https://a.example.evil", false},
@@ -32,7 +34,9 @@ matches_globs(void **state)
 	    {"http://localhost:*", "http://localhost:8000", true},
 	    {"http://*a*b", "http://xaxxaxb", true},
 	    {"http://*a*b", "http://xbxxa", false},
-	    {"", "", true}, {"", "x", false}, {"**", "x", true},
+	    {"", "", true},
+	    {"", "x", false},
+	    {"**", "x", true},
 	};
 
 	(void)state;
