@@ -56,8 +56,10 @@ one_random_session(void)
 		highest = BASE_MAX(highest, seq);
 	}
 	for (uint32_t i = 1; i <= MESSAGES; i += 1 + below(20)) {
-		uint32_t to = BASE_MIN((uint32_t)MESSAGES, i + below(4));
+		uint32_t to = i + below(4);
 
+		if (to > MESSAGES)
+			to = MESSAGES;
 		bench_pub_excuse(&pub, i, to);
 		for (uint32_t k = i; k <= to; k++)
 			excused[k] = true;
