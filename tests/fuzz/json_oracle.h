@@ -39,7 +39,8 @@ json_oracle_accepts(const char *p, size_t n)
 
 /*
  * True if yajl may accept P where a strict reader refuses: overlong UTF-8 and raw
- * surrogates, surrogate escapes that make no pair, and any depth.  What looks so inside
+ * surrogates, surrogate escapes that make no pair, vertical tabs and form feeds as
+ * blanks, and any depth.  What looks so inside
  * a key or behind a backslash is let off too: this is for a comparison that may miss a
  * text in a thousand, not for a verdict.
  */
@@ -48,7 +49,8 @@ json_oracle_is_lax(const char *p, size_t n)
 {
 	size_t i, open = 0;
 
-	if (!utf8_valid(p, n))
+	if (!utf8_valid(p, n) || memchr(p, '\v', n) != NULL ||
+	    memchr(p, '\f', n) != NULL)
 		return true;
 	for (i = 0; i < n; i++) {
 		open += p[i] == '{' || p[i] == '[';

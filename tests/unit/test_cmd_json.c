@@ -370,7 +370,8 @@ test_others(void **state)
 	assert_int_equal(cmd.subscribe.data.len, 0);
 }
 
-/* All strings of a line are decoded at once, and stay where they are. */
+/* All strings of a line are decoded at once, and stay where they are, also in a
+ * buffer that was empty. */
 static void
 test_scratch(void **state)
 {
@@ -380,12 +381,16 @@ test_scratch(void **state)
 	int i;
 
 	(void)state;
+	base_buf_free(&scratch);
 	must_parse("{'id':1,'connect':{'token':'\\u0041\\u0042','name':"
-		   "'\\ud83d\\ude00','version':'\\n\\n\\n\\n\\n\\n\\n\\n\\n'}}",
+		   "'\\ud83d\\ude00','version':'\\n\\n\\n\\n\\n\\n\\n\\n\\n"
+		   "---------------------------------------------------------'}}",
 	    &cmd);
 	assert_slice(cmd.connect.token, "AB");
 	assert_slice(cmd.connect.name, "\xf0\x9f\x98\x80");
-	assert_slice(cmd.connect.version, "\n\n\n\n\n\n\n\n\n");
+	assert_slice(cmd.connect.version,
+	    "\n\n\n\n\n\n\n\n\n"
+	    "---------------------------------------------------------");
 	home = scratch.p;
 	cap = scratch.cap;
 	for (i = 0; i < 1000; i++)

@@ -98,7 +98,8 @@ test_invalid(void **state)
 		TEXT("\"a"), TEXT("\"\\"), TEXT("\"\\\""), TEXT("\"\\x41\""),
 		TEXT("\"\\a\""), TEXT("\"\\u12\""), TEXT("\"\\u12g4\""), TEXT("\"\\u"),
 		TEXT("\"\\u123"), TEXT("\"\\ud800\""), TEXT("\"\\udc00\""),
-		TEXT("\"\\ud800\\ud800\""), TEXT("\"\\ud800x\""),
+		TEXT("\"\\ud800\\ud800\""), TEXT("\"\\udc00\\udc00\""),
+		TEXT("\"\\ud800\\ue000\""), TEXT("\"\\ud800x\""),
 		TEXT("\"\\ud800\\n\""),
 		TEXT("\"\\ud83d\\ude0\""), TEXT("\"\\ud800\\u0041\""),
 		TEXT("\"\\ud83d\\"),
@@ -481,6 +482,7 @@ test_base64(void **state)
 		{BASE64_URL, TEXT("Zg=="), false, TEXT("")},
 		{BASE64_URL, TEXT("Zh"), false, TEXT("")},
 		{BASE64_URL, TEXT("Zm9vY"), false, TEXT("")},
+		{BASE64_URL, TEXT("Zm9vA"), false, TEXT("")},
 		{BASE64_URL, TEXT("Zm\x80v"), false, TEXT("")},
 	};
 	struct base_buf out = {0};

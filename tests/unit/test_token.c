@@ -27,6 +27,7 @@
 #include "jwt_make.h"
 #include "proto/base64.h"
 #include "proto/token.h"
+#include "proto/token_claims.h"
 
 #define NOW    1700000000
 #define SECRET "secret"
@@ -484,6 +485,27 @@ test_bad_claims(void **state)
 	}
 }
 
+/* What libjwt refuses before us has to be refused by us too. */
+static void
+test_claims_alone(void **state)
+{
+	static const char *const rows[] = {
+		"{\"sub\":\"admin\\u0000x\"}", "{\"sub\":\"a\"}x", "{\"sub\":\"a\"",
+		"[]",
+		"{\"sub\":\"\xff\"}", "{\"exp\":1e999}", "{\"exp\":-1e999}",
+	};
+	struct token_claims claims;
+	struct base_slice text;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < BASE_COUNT(rows); i++) {
+		text = (struct base_slice){rows[i], strlen(rows[i])};
+		assert_int_equal(token_claims_read(text, NOW, &claims), TOKEN_INVALID);
+		assert_null(claims.user);
+	}
+}
+
 static void
 refuse_pem(const char *pem, size_t n, const char *why)
 {
@@ -534,6 +556,7 @@ main(void)
 		cmocka_unit_test(test_claims),
 		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_bad_claims),
+		cmocka_unit_test(test_claims_alone),
 		cmocka_unit_test(test_bad_keys),
 	};
 
