@@ -33,6 +33,13 @@ util_below(struct util_rng *rng, uint64_t below)
 	return util_rand(rng) % below;
 }
 
+void
+util_dawdle(struct util_rng *rng, uint64_t below)
+{
+	for (uint64_t i = util_below(rng, below); i > 0; i--)
+		atomic_signal_fence(memory_order_seq_cst);
+}
+
 struct ring_seg *
 util_seg(unsigned slots, uint64_t lane_size)
 {

@@ -18,6 +18,9 @@ uint64_t util_rand(struct util_rng *rng);
 /* In [0, BELOW). */
 uint64_t util_below(struct util_rng *rng, uint64_t below);
 
+/* Spends some cycles, BELOW at most. */
+void util_dawdle(struct util_rng *rng, uint64_t below);
+
 /* A segment with eventfds; exits the program on failure. */
 struct ring_seg *util_seg(unsigned slots, uint64_t lane_size);
 

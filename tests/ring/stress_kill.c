@@ -104,6 +104,9 @@ drain(struct ring_reader *reader, unsigned lane, struct tally *t, struct util_rn
 			t->whole[lane]++;
 			continue;
 		}
+		/* Time in which the writer may come round: the copy must notice. */
+		if (util_below(rng, 2) == 0)
+			util_dawdle(rng, 20000);
 		switch (util_take(reader, lane, &head, LANE_MAX)) {
 		case 1:
 			t->whole[lane]++;

@@ -51,14 +51,6 @@ static struct ring_seg *seg;
 static struct shared *shared;
 static struct ring_reader *reader;
 
-/* Some cycles, BELOW at most. */
-static void
-dawdle(struct util_rng *rng, uint64_t below)
-{
-	for (uint64_t i = util_below(rng, below); i > 0; i--)
-		atomic_signal_fence(memory_order_seq_cst);
-}
-
 static void
 run_waker(void)
 {
@@ -72,7 +64,7 @@ run_waker(void)
 	while (!atomic_load_explicit(&shared->stop, memory_order_relaxed)) {
 		int64_t patience = base_time_ms() + 10000;
 
-		dawdle(&rng, 64);
+		util_dawdle(&rng, 64);
 		ring_lane_put(lane, &head, none, NULL, 0);
 		n++;
 		writes += ring_wake_mask(seg, WAKER, UINT64_C(1) << SLEEPER);
@@ -141,7 +133,7 @@ run_sleeper(void)
 
 	while (!atomic_load_explicit(&shared->stop, memory_order_relaxed)) {
 		take_all(&taken);
-		dawdle(&rng, 1000); /* the news of it travels meanwhile */
+		util_dawdle(&rng, 1000); /* the news of it travels meanwhile */
 		if (!ring_wake_arm(seg, SLEEPER, reader))
 			continue;
 		lost += ++sleeps % REAL_NAPS == 0 ? nap(taken) : watch(taken);
