@@ -51,7 +51,6 @@ struct conn {
 	bool tls_wants_write; /* in a handshake or a read */
 	bool frame_pings;     /* RFC 6455 pings instead of the protocol's */
 	bool over_limit;      /* only there to be told 503 */
-	bool unreadable; /* a frame was broken: the rest of the input means nothing */
 	bool linger;     /* an HTTP response: the peer may still be sending */
 	uint8_t serve;   /* CONF_SERVE_* of its listener */
 	struct sess sess;

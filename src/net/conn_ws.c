@@ -43,13 +43,17 @@ on_error(struct conn *c, uint16_t code)
 	} reasons[] = {
 	    {WS_CODE_PROTOCOL, "protocol error"},
 	    {WS_CODE_DATA, "invalid data"},
-	    {WS_CODE_TOO_BIG, "message size limit"},
+	    {WS_CODE_TOO_BIG, ""}, /* SDKs know this one by its number */
 	};
 
 	for (size_t i = 0; i < BASE_COUNT(reasons); i++)
 		if (reasons[i].code == code)
 			conn_ws_close(c, code, reasons[i].reason);
-	c->unreadable = true;
+	/* Nor could its close frame be read: it is shown the end of the stream. */
+	c->linger = true;
+	conn_set_state(c, CONN_FINISHING, c->net->conf->close_timeout);
+	if (c->turn == NULL && c->outq == NULL)
+		conn_finished(c);
 }
 
 static void
@@ -93,8 +97,6 @@ conn_ws_input(struct conn *c, uint8_t *p, size_t n)
 	struct ws_event ev;
 	size_t used;
 
-	if (c->unreadable)
-		return n;
 	used = ws_rx_next(&c->rx, &limits, p, n, &ev);
 	switch (ev.kind) {
 	case WS_EV_MORE:

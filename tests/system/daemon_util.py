@@ -21,12 +21,6 @@ def has_failpoints():
     return path is not None and b"CHATD_FAIL" in Path(path).read_bytes()
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def until(what, timeout=5.0, message=""):
     """Calls WHAT until it returns something true, which is returned."""
     end = time.monotonic() + timeout * PATIENCE

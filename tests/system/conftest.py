@@ -1,0 +1,67 @@
+"""Fixtures of the system tests: a server, and clients of it."""
+import os
+
+import pytest
+
+import server as server_module
+import wire
+
+LONG = os.environ.get('CHATD_TEST_LONG') == 'yes'
+
+
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'long: runs in make check-long only')
+
+
+def pytest_collection_modifyitems(config, items):
+    """Each of the two runs has its own tests; none is a skipped test of the other."""
+    chosen = [item for item in items if bool(item.get_closest_marker('long')) == LONG]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
+@pytest.fixture
+def make_server(tmp_path):
+    """make_server(workers=2, ...): a started chatd, checked at the test's end."""
+    made = []
+
+    def make(start=True, **how):
+        directory = tmp_path / ('chatd%d' % len(made))
+        directory.mkdir()
+        one = server_module.Server(directory, **how)
+        made.append(one)
+        if start:
+            try:
+                one.start()
+            except AssertionError:
+                one.kill()
+                raise
+        return one
+    yield make
+    errors = []
+    for one in made:
+        try:
+            one.stop()
+        except AssertionError as error:
+            errors.append(error)
+        finally:
+            one.kill()
+            print('---- log of %s\n%s' % (one.directory, one.log()))
+    for error in errors:
+        raise error
+
+
+@pytest.fixture
+def client():
+    """client(server, ...): a connection after its handshake."""
+    made = []
+
+    def make(server, connect=True, **how):
+        fields = how.pop('fields', {})
+        one = wire.Client(how.pop('address', server.address), **how)
+        made.append(one)
+        server.clients.append(one)
+        return one.connect(**fields) if connect else one
+    yield make
+    for one in made:
+        one.close()
