@@ -10,6 +10,9 @@
 /* Publishing this late at the 99th percentile, in ns, spoils an open-loop rate. */
 #define LATE_NS 5000000u
 
+/* And so does this share of publications that were due and could not be sent. */
+#define BEHIND_SHARE 0.01
+
 /* What a counter, or a time of a process, grew by; 0 when it fell. */
 static double
 grew(uint64_t from, uint64_t to)
@@ -97,6 +100,8 @@ bench_figures_make(
 	f->cpu_us_per_delivery =
 	    quotient(grew(from->tree.cpu_ns, to->tree.cpu_ns) / 1e3, received);
 	f->late =
-	    b->opt->mode == BENCH_RATE && bench_hist_quantile(&b->lag, .99) > LATE_NS;
+	    b->opt->mode == BENCH_RATE &&
+	    (bench_hist_quantile(&b->lag, .99) > LATE_NS ||
+		(double)b->count.behind > BEHIND_SHARE * (double)b->count.published);
 	check_sum(b, f);
 }

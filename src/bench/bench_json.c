@@ -102,8 +102,9 @@ put_messages(FILE *out, const struct bench *b, const struct bench_result *r,
 		return;
 	fprintf(out,
 	    "\"published\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"unanswered\":%" PRIu64
-	    ",\"unsure\":%" PRIu64 ",\"skipped\":%" PRIu64 ",",
-	    c->published, c->refused, c->unanswered, c->unsure, c->skipped);
+	    ",\"unsure\":%" PRIu64 ",\"skipped\":%" PRIu64
+	    ",\"behind\":%" PRIu64 ",",
+	    c->published, c->refused, c->unanswered, c->unsure, c->skipped, c->behind);
 	fprintf(out,
 	    "\"expected\":%" PRIu64 ",\"received\":%" PRIu64 ",\"unique\":%" PRIu64
 	    ",\"lost\":%" PRIu64 ",\"lost_cut\":%" PRIu64 ",\"left\":%" PRIu64

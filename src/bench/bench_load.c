@@ -153,7 +153,7 @@ publish_due(struct bench *b, struct load *l, uint64_t now)
 	for (int i = 0; i < BURST; i++) {
 		uint64_t due = l->start + (uint64_t)((double)l->n * l->step);
 
-		if (due > now)
+		if (due > now || due >= l->end)
 			return due;
 		if (l->measuring)
 			bench_hist_add(&b->lag, now - due);
@@ -189,9 +189,26 @@ churn_due(struct bench *b, struct load *l, uint64_t now)
 	return due;
 }
 
+/* How many publications are due before the time UNTIL. */
+static uint64_t
+due_before(const struct load *l, uint64_t until)
+{
+	double span = (double)(until - l->start);
+	uint64_t n = (uint64_t)(span / l->step);
+
+	/* the quotient may be one off: publish_due has the exact times */
+	while (n > 0 && l->start + (uint64_t)((double)(n - 1) * l->step) >= until)
+		n--;
+	while (l->start + (uint64_t)((double)n * l->step) < until)
+		n++;
+	return n;
+}
+
 static void
 run_rate(struct bench *b, struct load *l, struct bench_result *r)
 {
+	uint64_t due;
+
 	l->step = BENCH_NSEC / (b->opt->rate * b->n_pubs);
 	l->churn_step = b->opt->churn > 0 ? BENCH_NSEC / b->opt->churn : 0;
 	while (!interrupted) {
@@ -207,6 +224,8 @@ run_rate(struct bench *b, struct load *l, struct bench_result *r)
 			next = BASE_MIN(next, l->measure);
 		bench_load_pump(b, BASE_MIN(next, l->end));
 	}
+	due = due_before(l, BASE_MIN(bench_now(), l->end));
+	b->count.behind = due > l->n ? due - l->n : 0;
 }
 
 /* Deliveries that are still to come, as far as that is known. */

@@ -109,6 +109,8 @@ text_messages(const struct bench *b, const struct bench_figures *f, FILE *out)
 		    ", cut before the answer "
 		    "%" PRIu64 "; not sent, publisher away: %" PRIu64 ")",
 		    c->refused, c->unanswered, c->unsure, c->skipped);
+	if (c->behind > 0)
+		fprintf(out, "  (due and not sent: %" PRIu64 ")", c->behind);
 	fprintf(out,
 	    "\n  deliveries     %" PRIu64 " of %" PRIu64 ": lost %" PRIu64
 	    "  duplicates %" PRIu64 "  reordered %" PRIu64 "  misrouted %" PRIu64

@@ -26,6 +26,7 @@ struct bench_count {
 	uint64_t unsure; /* their publisher was cut before the answer */
 	uint64_t unanswered; /* no answer came, though the connection was up */
 	uint64_t skipped; /* due while their publisher was away */
+	uint64_t behind; /* due and not sent by the end: we were too slow */
 	/* deliveries */
 	uint64_t received; /* all that bear a stamp */
 	uint64_t unique; /* the first of each */

@@ -9,8 +9,12 @@ import collections
 import hashlib
 import hmac
 import json
+import logging
 import threading
 import zlib
+
+# A client that is gone is nothing to report.
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -68,7 +72,7 @@ class FakeServer:
     lose, double, swap, misroute, damage, refuse, unanswered: see publish().
     cut: at that publication (once) a listener's connection breaks;
     cut_publisher: its own publisher's does, after delivery and before the answer.
-    Ways to write what is right: fragments=N, bytewise, batch, reverse, deflate.
+    Ways to write what is right: fragments=N, pieces, batch, reverse, deflate.
     Others: bad_accept, close_code, ping, secret, masked, blank, tls.
     """
 
@@ -222,6 +226,7 @@ class FakeServer:
         elif self.due("unanswered") or c.doomed:
             self.did["unanswered"] += 1
         else:
+            self.did["answered"] += 1
             c.json({"id": ident, "publish": {}})
 
     # ---- deliveries
@@ -277,9 +282,11 @@ class FakeServer:
             self.lines[c].append(data)
             if len(self.lines[c]) == 1:
                 self.loop.call_later(0.03, self.send_batch, c)
-        elif self.how["bytewise"]:
-            for byte in frame(data):
-                c.writer.write(bytes([byte]))
+        elif self.how["pieces"]:
+            # the head byte for byte, the rest in two
+            whole = frame(data)
+            for a, z in ((0, 1), (1, 2), (2, 3), (3, 4), (4, 100), (100, None)):
+                c.writer.write(whole[a:z])
         elif self.how["blank"]:
             c.text(data + b"\n\n" + data)
         else:
