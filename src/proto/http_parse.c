@@ -73,6 +73,29 @@ skip(const char *p, const char *end, uint8_t class)
 	return p;
 }
 
+#define EACH(byte) (0x0101010101010101u * (byte))
+
+/*
+ * Values are most of a head, so they go eight bytes at a time: the words without a
+ * control character.  (A byte below 0x20, or one that is 0x7f, borrows from its high
+ * bit; a borrow from the byte below it can only send us to the table without need.)
+ */
+static const char *
+skip_value(const char *p, const char *end)
+{
+	uint64_t word, low, del;
+
+	for (; end - p >= 8; p += 8) {
+		memcpy(&word, p, 8);
+		low = (word - EACH(0x20)) & ~word;
+		del = word ^ EACH(0x7f);
+		del = (del - EACH(0x01)) & ~del;
+		if (((low | del) & EACH(0x80)) != 0)
+			break;
+	}
+	return skip(p, end, VALUE);
+}
+
 static bool
 all(struct base_slice s, uint8_t class)
 {
@@ -219,7 +242,7 @@ read_header(const char **p, const char *end, struct http_header *h)
 	h->name = slice(start, *p);
 	for (start = *p + 1; start < end && is_blank(*start); start++)
 		;
-	*p = last = skip(start, end, VALUE);
+	*p = last = skip_value(start, end);
 	while (last > start && is_blank(last[-1]))
 		last--;
 	h->value = slice(start, last);
@@ -282,22 +305,33 @@ http_parse_head(const char *p, size_t n, size_t max, struct http_request *req)
 	return rc > 0 ? (int)(q - p) : rc;
 }
 
+static bool
+is_text(struct base_slice s, const char *text, size_t len)
+{
+	return len == s.len && (len == 0 || strncasecmp(s.p, text, len) == 0);
+}
+
 bool
 http_slice_is(struct base_slice value, const char *text)
 {
-	size_t len = strlen(text);
+	return is_text(value, text, strlen(text));
+}
 
-	return len == value.len && (len == 0 || strncasecmp(value.p, text, len) == 0);
+bool
+http_is_token(char c)
+{
+	return is(c, TOKEN);
 }
 
 struct base_slice
 http_header(const struct http_request *req, const char *name, unsigned *n_r)
 {
 	struct base_slice found = {NULL, 0};
+	size_t len = strlen(name);
 	unsigned i, n = 0;
 
 	for (i = 0; i < req->n_headers; i++)
-		if (http_slice_is(req->headers[i].name, name) && n++ == 0)
+		if (is_text(req->headers[i].name, name, len) && n++ == 0)
 			found = req->headers[i].value;
 	if (n_r != NULL)
 		*n_r = n;

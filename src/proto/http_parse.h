@@ -54,6 +54,9 @@ struct base_slice http_header(const struct http_request *req, const char *name,
 /* True if the comma-separated list VALUE has TOKEN (any case). */
 bool http_has_token(struct base_slice value, const char *token);
 
+/* True if C can be in a token (RFC 9110 section 5.6.2): a name, a list's element. */
+bool http_is_token(char c);
+
 /* True if the value of a header equals TEXT (any case). */
 bool http_slice_is(struct base_slice value, const char *text);
 

@@ -13,11 +13,11 @@
 #include "base/base_mem.h"
 #include "proto/ws_frame.h"
 
-#define BITS_MIN  9
-#define BITS_MAX  15
-#define MEM_LEVEL 8
-#define FLUSH_LEN 4 /* 00 00 ff ff: what Z_SYNC_FLUSH ends with */
-#define ROOM_MIN  256
+#define BITS_MIN      9
+#define BITS_MAX      15
+#define MEM_LEVEL_MIN 3
+#define FLUSH_LEN     4 /* 00 00 ff ff: what Z_SYNC_FLUSH ends with */
+#define ROOM_MIN      256
 
 struct ws_deflate {
 	int level;
@@ -110,6 +110,17 @@ ws_deflate_bytes(const struct ws_deflate *d)
 	return d->bytes;
 }
 
+/*
+ * zlib's hash table has 2^(level + 7) entries, and each time the window is full it goes
+ * through all of them.  As many as the window is long is enough; with the default of
+ * 2^15 a client that asks for the smallest window would make us four times slower.
+ */
+static int
+mem_level(unsigned bits)
+{
+	return BASE_MAX((int)bits - 7, MEM_LEVEL_MIN);
+}
+
 static z_stream *
 deflater(struct ws_deflate *d, unsigned bits)
 {
@@ -120,8 +131,8 @@ deflater(struct ws_deflate *d, unsigned bits)
 		rc = deflateReset(z);
 	} else {
 		*z = empty_stream(d);
-		rc = deflateInit2(z, d->level, Z_DEFLATED, -(int)bits, MEM_LEVEL,
-		    Z_DEFAULT_STRATEGY);
+		rc = deflateInit2(z, d->level, Z_DEFLATED, -(int)bits,
+		    mem_level(bits), Z_DEFAULT_STRATEGY);
 		d->deflating[bits] = true;
 	}
 	base_assert(rc == Z_OK);
@@ -170,7 +181,8 @@ inflater(struct ws_deflate *d)
 
 /*
  * Inflates all of the N bytes at P.  OUT may get one byte more than MAX, which shows
- * that there is more.  *ENDED_R: the last block so far had BFINAL set.
+ * that there is more.  *ENDED_R: the last block so far had BFINAL set.  Output may
+ * wait in the stream for the next piece; then it does not stand at a block's end.
  */
 static int
 inflate_piece(z_stream *z, const void *p, size_t n, size_t max, struct base_buf *out,
@@ -195,7 +207,7 @@ inflate_piece(z_stream *z, const void *p, size_t n, size_t max, struct base_buf 
 			rc = inflateReset(z);
 		if (rc != Z_OK && rc != Z_BUF_ERROR)
 			return -WS_CODE_DATA;
-	} while (z->avail_in > 0 || (z->avail_out == 0 && !*ended_r));
+	} while (z->avail_in > 0);
 	return 0;
 }
 

@@ -55,12 +55,6 @@ take(struct cursor *c, char x)
 	return true;
 }
 
-static bool
-is_token(char c)
-{
-	return c > ' ' && c < 0x7f && strchr("\"(),/:;<=>?@[\\]{}", c) == NULL;
-}
-
 static struct base_slice
 read_token(struct cursor *c)
 {
@@ -68,7 +62,7 @@ read_token(struct cursor *c)
 
 	skip_blanks(c);
 	s.p = c->p;
-	while (c->p < c->end && is_token(*c->p))
+	while (c->p < c->end && http_is_token(*c->p))
 		c->p++;
 	s.len = (size_t)(c->p - s.p);
 	if (s.len == 0)
@@ -88,8 +82,8 @@ read_value(struct cursor *c)
 	if (!take(c, '"'))
 		return read_token(c);
 	s.p = c->p;
-	while (c->p < c->end && (is_token(*c->p) || *c->p == '\\')) {
-		if (*c->p == '\\' && (++c->p == c->end || !is_token(*c->p)))
+	while (c->p < c->end && (http_is_token(*c->p) || *c->p == '\\')) {
+		if (*c->p == '\\' && (++c->p == c->end || !http_is_token(*c->p)))
 			break;
 		c->p++;
 	}

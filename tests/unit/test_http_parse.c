@@ -235,6 +235,37 @@ slices(void **state)
 	assert_int_equal(req.minor, 0);
 }
 
+/* Each byte at each place of a value, as values are read in words. */
+static void
+value_bytes(void **state)
+{
+	struct http_request req;
+	struct base_buf b = {0};
+	size_t at, begin, n;
+	unsigned c;
+	int rc;
+
+	(void)state;
+	base_buf_str(&b, GET HOST "X: ");
+	begin = b.len;
+	base_buf_str(&b, "\x80 \xff~!azAZ09\x80,;=: \xc3\xa9_abcdefgh\r\n\r\n");
+	n = b.len - 4 - begin;
+	for (at = 0; at < n; at++) {
+		char kept = b.p[begin + at];
+
+		for (c = 0; c < 256; c++) {
+			b.p[begin + at] = (char)c;
+			rc = parse(b.p, b.len, MAX, &req);
+			if ((c >= ' ' && c != 0x7f) || c == '\t')
+				assert_int_equal(rc, b.len);
+			else
+				assert_int_equal(rc, -400);
+		}
+		b.p[begin + at] = kept;
+	}
+	base_buf_free(&b);
+}
+
 static void
 limits(void **state)
 {
@@ -347,6 +378,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(table),
 	    cmocka_unit_test(slices),
+	    cmocka_unit_test(value_bytes),
 	    cmocka_unit_test(limits),
 	    cmocka_unit_test(lists),
 	    cmocka_unit_test(replies),
