@@ -45,8 +45,8 @@ bench_client_payload(struct bench *b, struct base_buf *out, size_t size)
 	base_buf_str(out, DATA_END);
 }
 
-static struct base_slice
-room_name(const struct bench *b, uint32_t room)
+struct base_slice
+bench_client_room(const struct bench *b, uint32_t room)
 {
 	struct base_slice head = b->heads[room];
 	size_t before = sizeof(BENCH_PUSH_HEAD) - 1,
@@ -65,12 +65,11 @@ send_text(struct bench *b, struct bench_conn *c)
 	bench_conn_send(b, c);
 }
 
-/* Connect and subscribe go out together, as the SDKs do it. */
-void
-bench_client_open(struct bench *b, struct bench_conn *c)
+static void
+send_hello(struct bench *b, struct bench_conn *c)
 {
 	struct base_buf *t = &b->text;
-	struct base_slice name = room_name(b, c->room);
+	struct base_slice name = bench_client_room(b, c->room);
 
 	t->len = 0;
 	base_buf_printf(t, "{\"id\":%d,\"connect\":{", ID_CONNECT);
@@ -105,7 +104,7 @@ bool
 bench_client_publish(struct bench *b, struct bench_pub *pub, uint64_t now)
 {
 	struct bench_conn *c = &b->conns[pub->conn];
-	struct base_slice name = room_name(b, c->room);
+	struct base_slice name = bench_client_room(b, c->room);
 	char *data = b->payload.p;
 
 	if (c->state != BENCH_READY)
@@ -115,12 +114,19 @@ bench_client_publish(struct bench *b, struct bench_pub *pub, uint64_t now)
 	put_hex(data + HEAD_LEN + 8, 8, pub->seq);
 	put_hex(data + HEAD_LEN + 16, 16, now);
 	b->text.len = 0;
-	base_buf_printf(&b->text,
-	    "{\"id\":%u,\"publish\":{\"channel\":\"%.*s\",\"data\":", ++c->cmd,
-	    (int)name.len, name.p);
-	base_buf_add(&b->text, data, b->payload.len);
-	base_buf_str(&b->text, "}}");
 	b->count.published++;
+	if (b->opt->raw) {
+		base_buf_add(&b->text, data, b->payload.len);
+		/* there are no answers */
+		b->count.answered++;
+		pub->answered = pub->seq;
+	} else {
+		base_buf_printf(&b->text,
+		    "{\"id\":%u,\"publish\":{\"channel\":\"%.*s\",\"data\":", ++c->cmd,
+		    (int)name.len, name.p);
+		base_buf_add(&b->text, data, b->payload.len);
+		base_buf_str(&b->text, "}}");
+	}
 	send_text(b, c);
 	return true;
 }
@@ -242,7 +248,7 @@ static void
 unusual_push(
     struct bench *b, struct bench_conn *c, const char *p, size_t n, uint64_t now)
 {
-	struct base_slice name = room_name(b, c->room);
+	struct base_slice name = bench_client_room(b, c->room);
 	const char *mark;
 	size_t before;
 
@@ -312,6 +318,16 @@ session_starts(struct bench *b, struct bench_conn *c)
 		bench_track_start(&c->tracks[i], pub);
 	}
 	bench_conn_ready(b, c);
+}
+
+/* Connect and subscribe go out together, as the SDKs do it. */
+void
+bench_client_open(struct bench *b, struct bench_conn *c)
+{
+	if (b->opt->raw)
+		session_starts(b, c);
+	else
+		send_hello(b, c);
 }
 
 static void
@@ -395,6 +411,13 @@ bench_client_message(
 
 	if (n == 0) {
 		protocol_error(b, c, "an empty message", p, n);
+		return;
+	}
+	if (b->opt->raw) {
+		if (n == b->payload.len)
+			delivery(b, c, p, n, now);
+		else
+			damaged(b, c, p, n);
 		return;
 	}
 	while (p < end && (c->state == BENCH_HELLO || c->state == BENCH_READY)) {

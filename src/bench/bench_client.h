@@ -19,10 +19,13 @@
 /* Fills OUT with the data of a message, SIZE bytes, with room for the stamp. */
 void bench_client_payload(struct bench *b, struct base_buf *out, size_t size);
 
-/* The upgrade is done: says who we are and subscribes. */
+/* Name of a room's channel. */
+struct base_slice bench_client_room(const struct bench *b, uint32_t room);
+
+/* The upgrade is done: says who we are and subscribes; --raw: all is done. */
 void bench_client_open(struct bench *b, struct bench_conn *c);
 
-/* A message of the server, of one or several lines. */
+/* A message of the server: one or several lines; --raw: the data alone. */
 void bench_client_message(
     struct bench *b, struct bench_conn *c, const char *p, size_t n, uint64_t now);
 

@@ -92,9 +92,18 @@ bench_conn_open(struct bench *b, struct bench_conn *c)
 static void
 send_upgrade(struct bench *b, struct bench_conn *c)
 {
+	struct bench_url url = b->urls[c->url];
+	struct base_slice room = bench_client_room(b, c->room);
+	char path[256];
+
+	if (b->opt->raw) {
+		snprintf(path, sizeof(path), "/%.*s%s", (int)room.len, room.p,
+		    c->num < b->n_members ? "" : "?pub");
+		url.path = path;
+	}
 	c->state = BENCH_UPGRADE;
-	bench_ws_request(&b->frame, &b->urls[c->url], &b->opt->headers,
-	    b->opt->compression, c->t_open ^ c->num);
+	bench_ws_request(&b->frame, &url, &b->opt->headers, b->opt->compression,
+	    c->t_open ^ c->num);
 	bench_conn_send(b, c);
 }
 

@@ -65,10 +65,10 @@ put_options(FILE *out, const struct bench_opts *o)
 	if (o->mode == BENCH_SATURATE)
 		fprintf(out, "\"window\":%" PRId64 ",", o->window);
 	fprintf(out,
-	    "\"compression\":%s,\"reconnect\":%s,\"poll_us\":%" PRId64
+	    "\"raw\":%s,\"compression\":%s,\"reconnect\":%s,\"poll_us\":%" PRId64
 	    ",\"seed\":%" PRId64 ",",
-	    o->compression ? "true" : "false", o->reconnect ? "true" : "false",
-	    o->poll_us, o->seed);
+	    o->raw ? "true" : "false", o->compression ? "true" : "false",
+	    o->reconnect ? "true" : "false", o->poll_us, o->seed);
 }
 
 static void

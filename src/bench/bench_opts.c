@@ -48,6 +48,8 @@ static const struct opt opts[] = {
 	"make each connection an HS256 token with a user of its own"},
     {"compression", FLAG, AT(compression), ALL, 0, 0, NULL, NULL,
 	"offer permessage-deflate"},
+    {"raw", FLAG, AT(raw), ALL, 0, 0, NULL, NULL,
+	"no protocol: /ROOM sends what comes from publishers at /ROOM?pub"},
 
     {"rooms", INT, AT(rooms), ALL, 1, 1000000, "1", "N", "channels"},
     {"members", INT, AT(members), LOAD, 1, 1000000, "100", "N",
@@ -272,6 +274,10 @@ check_together(const struct bench_opts *o)
 
 	if (o->token != NULL && o->token_secret != NULL)
 		return "--token and --token-secret exclude each other";
+	if (o->raw && (o->token != NULL || o->token_secret != NULL))
+		return "with --raw there are no tokens";
+	if (o->raw && load && !o->outside)
+		return "--raw needs --outside: who subscribes cannot publish";
 	if (strlen(o->channel_prefix) > 200)
 		return "--channel-prefix is too long (200 bytes)";
 	if (!is_visible(o->channel_prefix, NULL))

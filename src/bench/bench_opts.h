@@ -35,6 +35,7 @@ struct bench_opts {
 	struct bench_list headers;
 	char *token, *token_secret;
 	bool compression;
+	bool raw;
 	/* load */
 	int64_t rooms, members, publishers;
 	bool outside;
