@@ -11,18 +11,14 @@
  */
 #include "config.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
 
-#include "base/base_assert.h"
 #include "base/base_log.h"
 #include "conf/conf_parse.h"
 #include "core/fan.h"
 #include "core/sess.h"
 #include "proto/json_rd.h"
 #include "proto/ws_frame.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct client {
 	struct sess sess;
@@ -49,28 +45,28 @@ client_of(struct sess *s)
 static void
 check_text(const char *p, size_t len)
 {
-	base_assert(json_valid(p, len));
-	base_assert(memchr(p, '\n', len) == NULL);
+	FUZZ_CHECK(json_valid(p, len));
+	FUZZ_CHECK(memchr(p, '\n', len) == NULL);
 }
 
 static void
 fake_send(struct sess *s, const char *p, size_t len)
 {
-	base_assert(!client_of(s)->closed);
+	FUZZ_CHECK(!client_of(s)->closed);
 	check_text(p, len);
 }
 
 static void
 fake_close(struct sess *s, enum proto_disconnect code)
 {
-	base_assert(!client_of(s)->closed && proto_disconnect_reason(code)[0] != 0);
+	FUZZ_CHECK(!client_of(s)->closed && proto_disconnect_reason(code)[0] != 0);
 	client_of(s)->closed = true;
 }
 
 static void
 fake_nothing(struct sess *s)
 {
-	base_assert(!client_of(s)->closed);
+	FUZZ_CHECK(!client_of(s)->closed);
 }
 
 static void
@@ -87,7 +83,7 @@ deliver(void)
 			const struct fan_block *b = batches[i].raw;
 
 			for (uint32_t k = 0; k < batches[i].chan->n_subs; k++)
-				base_assert(
+				FUZZ_CHECK(
 				    !client_of(batches[i].chan->subs[k].sess)->closed);
 			for (size_t at = 0; at < b->len;) {
 				size_t len = ws_frame_sent_len(b->data + at);
@@ -134,8 +130,8 @@ make_world(void)
 
 	base_log_set_level(BASE_LOG_ERROR);
 	world.conf = conf_parse_text(text, "fuzz", &errors);
-	base_assert(world.conf != NULL);
-	base_assert(ring_seg_create(&geom, &world.seg, err, sizeof(err)) == 0);
+	FUZZ_CHECK(world.conf != NULL);
+	FUZZ_CHECK(ring_seg_create(&geom, &world.seg, err, sizeof(err)) == 0);
 	ring_lane_open(world.seg, 0, &world.lane);
 	ring_interest_open(world.seg, 0, &world.interest);
 	ring_reader_new(world.seg, &world.reader);
@@ -161,10 +157,7 @@ give(struct client *c, const uint8_t *p, size_t len)
 
 	if (c->closed)
 		return;
-	/* In memory of its own, so that a sanitizer sees one byte too far. */
-	copy = malloc(len ? len : 1);
-	base_assert(copy != NULL);
-	memcpy(copy, p, len);
+	copy = fuzz_copy(p, len);
 	sess_message(&c->sess, (struct base_slice){copy, len});
 	if (c->closed)
 		sess_close(&c->sess);
@@ -193,8 +186,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	for (unsigned i = 0; i < 2; i++)
 		sess_close(&world.clients[i].sess);
-	base_assert(hub_channels(world.env.hub) == 0);
-	base_assert(stat_get(world.env.stat, subscriptions) == 0);
-	base_assert(stat_get(world.env.stat, clients) == 0);
+	FUZZ_CHECK(hub_channels(world.env.hub) == 0);
+	FUZZ_CHECK(stat_get(world.env.stat, subscriptions) == 0);
+	FUZZ_CHECK(stat_get(world.env.stat, clients) == 0);
 	return 0;
 }
