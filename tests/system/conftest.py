@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+import daemon_util
 import server as server_module
 import wire
 
@@ -11,11 +12,19 @@ LONG = os.environ.get('CHATD_TEST_LONG') == 'yes'
 
 def pytest_configure(config):
     config.addinivalue_line('markers', 'long: runs in make check-long only')
+    config.addinivalue_line('markers', 'failpoints: runs with --enable-failpoints only')
+
+
+def belongs(item, failpoints):
+    """Each run and each build has its own tests; none is a skipped test of another."""
+    if bool(item.get_closest_marker('long')) != LONG:
+        return False
+    return failpoints or not item.get_closest_marker('failpoints')
 
 
 def pytest_collection_modifyitems(config, items):
-    """Each of the two runs has its own tests; none is a skipped test of the other."""
-    chosen = [item for item in items if bool(item.get_closest_marker('long')) == LONG]
+    failpoints = daemon_util.has_failpoints()
+    chosen = [item for item in items if belongs(item, failpoints)]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
 

@@ -9,10 +9,9 @@ import subprocess
 import time
 from pathlib import Path
 
-CHATD = os.environ.get("CHATD", "chatd")
+from server import PATIENCE, free_port
 
-# Built with a sanitizer or run on a busy machine, things take their time.
-PATIENCE = float(os.environ.get("CHATD_TEST_PATIENCE", "1"))
+CHATD = os.environ.get("CHATD", "chatd")
 
 
 def has_failpoints():

@@ -18,7 +18,6 @@ from daemon_util import (
     Daemon,
     alive,
     descriptors,
-    has_failpoints,
     session_members,
     session_of,
     status,
@@ -26,9 +25,7 @@ from daemon_util import (
     until,
 )
 
-needs_failpoints = pytest.mark.skipif(
-    not has_failpoints(), reason="needs a build with --enable-failpoints"
-)
+needs_failpoints = pytest.mark.failpoints
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
