@@ -164,18 +164,32 @@ damaged(struct bench *b, const struct bench_conn *c, const char *p, size_t n)
 }
 
 static void
-count_seen(struct bench *b, enum bench_seen seen, uint64_t sent, uint64_t now)
+count_latency(struct bench *b, const struct bench_conn *c, const struct bench_pub *pub,
+    uint64_t ns)
+{
+	uint32_t from = b->conns[pub->conn].worker;
+
+	bench_hist_add(&b->latency, ns);
+	if (c->worker != 0 && from != 0)
+		bench_hist_add(c->worker == from ? &b->latency_within
+						 : &b->latency_across,
+		    ns);
+}
+
+/* True if it is the first, or late. */
+static bool
+count_seen(struct bench *b, enum bench_seen seen)
 {
 	switch (seen) {
 	case BENCH_SEEN_AGAIN:
 		b->count.duplicates++;
-		return;
+		return false;
 	case BENCH_SEEN_EARLY:
 		b->count.early++;
-		return;
+		return false;
 	case BENCH_SEEN_OLD:
 		b->count.reordered++;
-		return;
+		return false;
 	case BENCH_SEEN_LATE:
 		b->count.reordered++;
 		break;
@@ -183,8 +197,7 @@ count_seen(struct bench *b, enum bench_seen seen, uint64_t sent, uint64_t now)
 		break;
 	}
 	b->count.unique++;
-	if (sent >= b->win_from && sent < b->win_to)
-		bench_hist_add(&b->latency, now > sent ? now - sent : 0);
+	return true;
 }
 
 /* A message's data, of which N bytes are there, has come to a connection. */
@@ -218,9 +231,11 @@ delivery(struct bench *b, struct bench_conn *c, const char *p, size_t n, uint64_
 		    (uint32_t)number / per_room);
 		return;
 	}
-	count_seen(b,
-	    bench_track_take(&c->tracks[number % per_room], pub, seq, &b->count.lost),
-	    sent, now);
+	if (count_seen(b,
+		bench_track_take(
+		    &c->tracks[number % per_room], pub, seq, &b->count.lost)) &&
+	    sent >= b->win_from && sent < b->win_to)
+		count_latency(b, c, pub, now > sent ? now - sent : 0);
 }
 
 /* ---- what the server says ----------------------------------------------- */
@@ -375,6 +390,9 @@ got_reply(struct bench *b, struct bench_conn *c, const char *p, size_t n)
 	} else if (id == ID_CONNECT && HAS(p, n, "\"connect\":")) {
 		c->pong = HAS(p, n, "\"pong\":true");
 		c->ping = number_after(p, n, "\"ping\":");
+		c->worker = HAS(p, n, "\"worker\":")
+				? number_after(p, n, "\"worker\":") + 1
+				: 0;
 		if (c->num >= b->n_members)
 			session_starts(b, c);
 	} else if (id == ID_SUBSCRIBE && HAS(p, n, "\"subscribe\":")) {

@@ -41,6 +41,7 @@ struct bench_conn {
 	uint32_t cmd; /* last command id used in this session */
 	uint32_t seq0; /* publisher's last number at the start of the session */
 	uint32_t ping; /* announced interval, s; 0: none */
+	uint32_t worker; /* that serves it, + 1; 0: it does not say */
 	uint64_t t_in; /* last input */
 	SSL *ssl;
 	struct base_buf in; /* a frame that is not complete yet */

@@ -120,6 +120,8 @@ put_messages(FILE *out, const struct bench *b, const struct bench_result *r,
 	    f->deliveries_per_s, f->published_per_s, f->bytes_per_delivery,
 	    f->reads_per_delivery, f->cpu_us_per_delivery);
 	put_quantiles(out, "latency_us", &b->latency);
+	put_quantiles(out, "latency_within_us", &b->latency_within);
+	put_quantiles(out, "latency_across_us", &b->latency_across);
 	put_quantiles(out, "lag_us", &b->lag);
 }
 

@@ -81,6 +81,8 @@ struct bench {
 	struct bench_count count;
 	uint64_t win_from, win_to; /* sent within: counts for latency */
 	struct bench_hist latency, lag;
+	/* of LATENCY: publisher and member at one worker, and at two; demo = on only */
+	struct bench_hist latency_within, latency_across;
 	struct bench_hist connect_time;
 	struct bench_hist back_time, back_excess; /* all, and beyond the back-off */
 	char error[256]; /* the first that was noted */

@@ -385,9 +385,9 @@ def run_one(test):
     return test, result
 
 
-def main():
+def main(module):
     """The tests wait much and compute little: several at a time."""
-    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__])
+    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[module])
     tests = [test for group in suite for test in group]
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
@@ -402,4 +402,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__name__))
