@@ -20,4 +20,7 @@ void conf_pack(const struct conf *conf, struct base_buf *out);
 /* Returns NULL when the bytes are not a whole pack. */
 struct conf *conf_unpack(const void *p, size_t len) BASE_MUST_CHECK;
 
+/* The same from a file that holds nothing else. */
+struct conf *conf_unpack_fd(int fd) BASE_MUST_CHECK;
+
 #endif

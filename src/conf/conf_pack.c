@@ -17,6 +17,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "base/base_hash.h"
 #include "base/base_mem.h"
@@ -286,5 +288,23 @@ conf_unpack(const void *p, size_t len)
 		conf_free(conf);
 		return NULL;
 	}
+	return conf;
+}
+
+struct conf *
+conf_unpack_fd(int fd)
+{
+	struct conf *conf;
+	struct stat st;
+	void *p;
+
+	if (fstat(fd, &st) < 0 || st.st_size == 0)
+		return NULL;
+	/* Not shared: before Linux 6.7 a sealed file refuses that even to readers. */
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	conf = conf_unpack(p, (size_t)st.st_size);
+	munmap(p, (size_t)st.st_size);
 	return conf;
 }

@@ -136,23 +136,6 @@ fail:
 
 /* ---- taking it over ---------------------------------------------------- */
 
-static struct conf *
-unpack(int fd)
-{
-	struct conf *conf;
-	struct stat st;
-	void *p;
-
-	if (seal(fd) < 0 || fstat(fd, &st) < 0 || st.st_size == 0)
-		return NULL;
-	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (p == MAP_FAILED)
-		return NULL;
-	conf = conf_unpack(p, (size_t)st.st_size);
-	munmap(p, (size_t)st.st_size);
-	return conf;
-}
-
 /* A sealed file with CONF for the workers, or -1 with errno. */
 static int
 pack(const struct conf *conf)
@@ -199,7 +182,7 @@ static void
 take(struct master *m, int checked_fd)
 {
 	struct base_buf notes = {0};
-	struct conf *fresh = unpack(checked_fd);
+	struct conf *fresh = seal(checked_fd) < 0 ? NULL : conf_unpack_fd(checked_fd);
 	size_t changed;
 	int fd;
 

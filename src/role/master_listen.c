@@ -7,7 +7,6 @@
 #include "role/master_priv.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -18,54 +17,28 @@
 #include "base/base_assert.h"
 #include "base/base_log.h"
 #include "base/base_mem.h"
-
-/* "127.0.0.1:8000" or "[::1]:8000".  The caller frees *RES_R with freeaddrinfo. */
-static int
-parse_address(const char *text, struct addrinfo **res_r)
-{
-	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-	    .ai_socktype = SOCK_STREAM};
-	char *host = base_strdup(text), *p = host;
-	char *port = strrchr(host, ':');
-	int r = -1;
-
-	if (port == NULL)
-		goto out;
-	*port++ = 0;
-	if (*p == '[') {
-		size_t n = strlen(++p);
-
-		if (n == 0 || p[n - 1] != ']')
-			goto out;
-		p[n - 1] = 0;
-	}
-	if (*p != 0 && *port != 0 && getaddrinfo(p, port, &hints, res_r) == 0)
-		r = 0;
-out:
-	free(host);
-	return r;
-}
+#include "conf/conf_addr.h"
 
 /* Returns the socket, or -1 with errno and the name of the call in *WHAT_R. */
 static int
-open_socket(const struct addrinfo *ai, int backlog, const char **what_r)
+open_socket(const struct conf_addr *addr, int backlog, const char **what_r)
 {
 	static const int on = 1;
-	int fd, saved;
+	int family = addr->sa.ss_family, fd, saved;
 
 	*what_r = "make a socket for";
-	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
 	*what_r = "set options of";
 	/* TCP_NODELAY: what accept returns has it too, and saves a call each. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
-	    (ai->ai_family == AF_INET6 &&
+	    (family == AF_INET6 &&
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0))
 		goto fail;
 	*what_r = "bind to";
-	if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0)
+	if (bind(fd, (const struct sockaddr *)&addr->sa, addr->len) < 0)
 		goto fail;
 	*what_r = "listen on";
 	if (listen(fd, backlog) < 0)
@@ -81,18 +54,13 @@ fail:
 static int
 open_listener(struct master *m, const struct conf_listen *conf)
 {
-	struct addrinfo *ai;
+	struct conf_addr addr;
 	const char *what;
 	int fd;
 
-	if (parse_address(conf->address, &ai) < 0) {
-		master_error(m,
-		    "%s:%d: listen \"%s\": address \"%s\" is not an IP address and port",
-		    conf->file, conf->line, conf->title, conf->address);
-		return -1;
-	}
-	fd = open_socket(ai, (int)conf->backlog, &what);
-	freeaddrinfo(ai);
+	/* Checked when the file was read. */
+	base_assert(conf_addr_parse(conf->address, &addr) == 0);
+	fd = open_socket(&addr, (int)conf->backlog, &what);
 	if (fd < 0)
 		master_error(m, "%s:%d: listen \"%s\": cannot %s %s: %s", conf->file,
 		    conf->line, conf->title, what, conf->address, strerror(errno));

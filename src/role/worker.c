@@ -9,8 +9,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/base_assert.h"
@@ -92,28 +90,10 @@ apply_conf(struct worker *w, struct conf *fresh)
 	return 0;
 }
 
-static struct conf *
-read_conf(int fd)
-{
-	struct conf *conf = NULL;
-	struct stat st;
-	void *p;
-
-	if (fstat(fd, &st) < 0 || st.st_size == 0)
-		return NULL;
-	/* Not shared: before Linux 6.7 a sealed file refuses that even to readers. */
-	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (p == MAP_FAILED)
-		return NULL;
-	conf = conf_unpack(p, (size_t)st.st_size);
-	munmap(p, (size_t)st.st_size);
-	return conf;
-}
-
 static void
 on_conf(struct worker *w, uint64_t number, int fd)
 {
-	struct conf *fresh = fd < 0 ? NULL : read_conf(fd);
+	struct conf *fresh = fd < 0 ? NULL : conf_unpack_fd(fd);
 
 	if (fd >= 0)
 		close(fd);
