@@ -180,10 +180,56 @@ consume(struct conn *c, uint8_t *p, size_t n)
 	}
 }
 
+/* What is unfinished is kept; P may lie in c->in itself, so it moves down. */
+static void
+keep_input(struct conn *c, const uint8_t *p, size_t n)
+{
+	c->in.len = 0;
+	if (n > 0) {
+		memmove(base_buf_room(&c->in, n), p, n);
+		c->in.len = n;
+	} else if (c->in.cap > 0) {
+		base_buf_free(&c->in);
+	}
+	if (c->state > CONN_CLOSING && c->rx.msg.cap > 0)
+		ws_rx_free(&c->rx);
+	if (n > 0 || c->in_counted > 0 || c->rx.msg.cap > 0)
+		count_input(c);
+}
+
+void
+conn_forget_input(struct conn *c)
+{
+	base_buf_free(&c->in);
+	ws_rx_free(&c->rx);
+	count_input(c);
+}
+
+/* Whoever makes the sum too large goes, and what it holds goes at once. */
+static void
+check_total(struct conn *c)
+{
+	struct net *net = c->net;
+
+	if (c->in_counted == 0 ||
+	    net->in_bytes <= net_share(net, net->conf->input_total))
+		return;
+	if (net->env->now_ms - net->input_logged_ms > 10000) {
+		net->input_logged_ms = net->env->now_ms;
+		log_warn(LOG_NET, "input_total is used up: connections are closed");
+	}
+	if (c->state != CONN_WS) {
+		conn_kill(c);
+		return;
+	}
+	conn_ws_fail(c, WS_CODE_TRY_LATER, "try again later");
+	conn_forget_input(c);
+}
+
 void
 conn_input(struct conn *c, uint8_t *p, size_t n)
 {
-	bool waits;
+	uint32_t due = c->due_frame;
 
 	while (n > 0 && c->state != CONN_DEAD) {
 		size_t used = consume(c, p, n);
@@ -192,56 +238,86 @@ conn_input(struct conn *c, uint8_t *p, size_t n)
 			break;
 		p += used;
 		n -= used;
+		/* A small message can inflate to many commands, each with a reply. */
+		if (out_full(c->net->out))
+			net_flush(c->net);
 	}
 	if (c->state == CONN_DEAD)
 		return;
-	/* What is unfinished is kept; P may lie in c->in itself, so it moves down. */
-	c->in.len = 0;
-	if (n > 0)
-		base_buf_add(&c->in, p, n);
-	else if (c->in.cap > 0)
-		base_buf_free(&c->in);
-	if (n > 0 || c->in_counted > 0 || c->rx.msg.cap > 0)
-		count_input(c);
-	waits = c->state == CONN_WS && (n > 0 || c->rx.opcode != 0);
-	if (waits != (c->due_frame != 0)) {
-		c->due_frame = waits
-		    ? ev_wheel_in(&c->net->wheel, c->net->conf->handshake_timeout)
-		    : 0;
+	keep_input(c, p, n);
+	/* A frame that was finished took its deadline with it: see conn_ws_input. */
+	if (c->state != CONN_WS || (n == 0 && c->rx.opcode == 0))
+		c->due_frame = 0;
+	else if (c->due_frame == 0)
+		c->due_frame =
+		    ev_wheel_in(&c->net->wheel, c->net->conf->handshake_timeout);
+	if (c->due_frame != due)
 		conn_schedule(c);
-	}
-	if (c->net->in_bytes > net_share(c->net, c->net->conf->input_total) &&
-	    c->in_counted > 0) {
-		log_warn(LOG_NET, "input_total is used up: a connection is closed");
-		if (c->state == CONN_WS)
-			conn_ws_close(c, WS_CODE_TRY_LATER, "try again later");
-		else
-			conn_kill(c);
-	}
+	check_total(c);
 }
 
 /* The unfinished part goes to the front of the shared buffer, new bytes behind it. */
-static void
-read_some(struct conn *c)
+static ssize_t
+read_shared(struct conn *c)
 {
 	struct net *net = c->net;
 	size_t have = c->in.len;
 	ssize_t r;
 
 	base_assert(have < net->rbuf_size);
+	r = conn_read(c, net->rbuf + have, net->rbuf_size - have);
+	if (r <= 0)
+		return r;
+	if (have > 0)
+		memcpy(net->rbuf, c->in.p, have);
+	conn_input(c, net->rbuf, have + (size_t)r);
+	return r;
+}
+
+/*
+ * The rest of a frame of NEED bytes is read to where its beginning is: moving that
+ * with each piece would let a peer who sends small ones keep us busy.
+ */
+static ssize_t
+read_rest(struct conn *c, size_t need)
+{
+	struct base_buf *in = &c->in;
+	size_t room = BASE_MIN(need - in->len, BASE_MAX(in->len, (size_t)4096));
+	ssize_t r;
+
+	if (in->len + room > in->cap) {
+		in->cap = BASE_MIN(need, BASE_MAX(in->cap * 2, in->len + room));
+		in->p = base_realloc(in->p, in->cap, 1);
+	}
+	r = conn_read(c, in->p + in->len, room);
+	if (r <= 0)
+		return r;
+	in->len += (size_t)r;
+	if (in->len == need) {
+		conn_input(c, (uint8_t *)in->p, need);
+	} else {
+		count_input(c);
+		check_total(c);
+	}
+	return r;
+}
+
+static void
+read_some(struct conn *c)
+{
+	bool frames;
+	size_t need;
+	ssize_t r;
+
 	do {
-		r = conn_read(c, net->rbuf + have, net->rbuf_size - have);
-		if (r < 0) {
+		frames = c->state == CONN_WS || c->state == CONN_CLOSING;
+		need = frames ? ws_frame_need((uint8_t *)c->in.p, c->in.len) : 0;
+		r = need > 0 ? read_rest(c, need) : read_shared(c);
+		if (r < 0)
 			conn_kill(c);
+		if (r <= 0)
 			return;
-		}
-		if (r == 0)
-			return;
-		stat_add(net->stat, bytes_in, r);
-		if (c->in.len > 0)
-			memcpy(net->rbuf, c->in.p, c->in.len);
-		conn_input(c, net->rbuf, have + (size_t)r);
-		have = c->in.len;
+		stat_add(c->net->stat, bytes_in, r);
 		/* What TLS holds decrypted makes no socket readable. */
 	} while (c->state != CONN_DEAD && c->ssl != NULL && SSL_pending(c->ssl) > 0);
 }
@@ -259,7 +335,7 @@ on_event(evutil_socket_t fd, short what, void *arg)
 			conn_kill(c);
 		if (r <= 0)
 			return;
-		conn_set_state(c, CONN_HTTP, c->net->conf->handshake_timeout);
+		c->state = CONN_HTTP; /* with what is left of its time */
 		what |= EV_READ;
 	}
 	if (what & EV_WRITE) {
@@ -269,6 +345,4 @@ on_event(evutil_socket_t fd, short what, void *arg)
 	}
 	if ((what & EV_READ) && c->state != CONN_DEAD)
 		read_some(c);
-	if (c->state != CONN_DEAD && out_full(c->net->out))
-		net_flush(c->net);
 }

@@ -43,7 +43,7 @@ struct conn {
 	uint32_t in_counted; /* of in and rx, in net->in_bytes */
 	/* Deadlines in ticks of the net's wheel; 0: none. */
 	uint32_t due;       /* of the state: handshake, connect command, close */
-	uint32_t due_frame; /* a frame has begun */
+	uint32_t due_frame; /* a frame or a message in fragments has begun */
 	uint32_t due_ping, due_pong, due_expiry;
 	uint8_t state;        /* enum conn_state */
 	uint8_t deflate_bits; /* window of what we compress for it; 0: none */
@@ -51,8 +51,8 @@ struct conn {
 	bool tls_wants_write; /* in a handshake or a read */
 	bool frame_pings;     /* RFC 6455 pings instead of the protocol's */
 	bool over_limit;      /* only there to be told 503 */
-	bool linger;     /* an HTTP response: the peer may still be sending */
-	uint8_t serve;   /* CONF_SERVE_* of its listener */
+	bool linger;          /* the peer may still be sending when all went out */
+	uint8_t serve;        /* CONF_SERVE_* of its listener */
 	struct sess sess;
 };
 
@@ -64,6 +64,9 @@ struct conn *conn_new(struct net *net, int fd, SSL_CTX *ctx, bool over_limit);
  * already).  Called by the reader; consumes what is whole, keeps the rest.
  */
 void conn_input(struct conn *c, uint8_t *p, size_t n);
+
+/* Throws away an unfinished frame and message; not while a message is at work. */
+void conn_forget_input(struct conn *c);
 
 /* (Re)computes when its timer is due. */
 void conn_schedule(struct conn *c);
@@ -103,6 +106,10 @@ size_t conn_ws_input(struct conn *c, uint8_t *p, size_t n);
 /* Sends a close frame and waits for the peer's.  Once it was called nothing else is
  * sent.  REASON is not empty. */
 void conn_ws_close(struct conn *c, uint16_t code, const char *reason);
+
+/* The same for input that cannot be read on (RFC 6455 section 7.1.7), so that the
+ * peer's close frame could not be either: it is shown the end of the stream. */
+void conn_ws_fail(struct conn *c, uint16_t code, const char *reason);
 
 /* ---- conn_io.c: the socket ---- */
 

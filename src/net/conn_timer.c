@@ -39,7 +39,8 @@ frame_due(struct conn *c)
 {
 	c->due_frame = 0;
 	stat_add(c->net->stat, stale, 1);
-	conn_ws_close(c, WS_CODE_POLICY, "frame not finished in time");
+	conn_ws_fail(c, WS_CODE_POLICY, "frame not finished in time");
+	conn_forget_input(c);
 }
 
 static void

@@ -10,6 +10,9 @@
 #include "net/out.h"
 #include "proto/utf8.h"
 
+/* Bytes of a fragmented message that must come within handshake_timeout. */
+#define TIMEOUT_BYTES 1024
+
 void
 conn_ws_close(struct conn *c, uint16_t code, const char *reason)
 {
@@ -20,6 +23,16 @@ conn_ws_close(struct conn *c, uint16_t code, const char *reason)
 	c->net->app->closed(c);
 	out_bytes(c, frame, ws_frame_close(frame, code, reason));
 	conn_set_state(c, CONN_CLOSING, c->net->conf->close_timeout);
+}
+
+void
+conn_ws_fail(struct conn *c, uint16_t code, const char *reason)
+{
+	conn_ws_close(c, code, reason);
+	c->linger = true;
+	conn_set_state(c, CONN_FINISHING, c->net->conf->close_timeout);
+	if (c->turn == NULL && c->outq == NULL)
+		conn_finished(c);
 }
 
 /* The peer's close frame: answered unless it is the answer to ours. */
@@ -41,19 +54,13 @@ on_error(struct conn *c, uint16_t code)
 		uint16_t code;
 		const char *reason;
 	} reasons[] = {
-	    {WS_CODE_PROTOCOL, "protocol error"},
-	    {WS_CODE_DATA, "invalid data"},
+	    {WS_CODE_PROTOCOL, "protocol error"}, {WS_CODE_DATA, "invalid data"},
 	    {WS_CODE_TOO_BIG, ""}, /* SDKs know this one by its number */
 	};
 
 	for (size_t i = 0; i < BASE_COUNT(reasons); i++)
 		if (reasons[i].code == code)
-			conn_ws_close(c, code, reasons[i].reason);
-	/* Nor could its close frame be read: it is shown the end of the stream. */
-	c->linger = true;
-	conn_set_state(c, CONN_FINISHING, c->net->conf->close_timeout);
-	if (c->turn == NULL && c->outq == NULL)
-		conn_finished(c);
+			conn_ws_fail(c, code, reasons[i].reason);
 }
 
 static void
@@ -85,6 +92,22 @@ on_pong(struct conn *c)
 		c->sess.ping_open = false;
 }
 
+/*
+ * N more bytes of a message in fragments came.  They buy time: a slow upload goes
+ * on, and one that never ends does not.
+ */
+static void
+extend(struct conn *c, size_t n)
+{
+	struct ev_wheel *wheel = &c->net->wheel;
+	uint64_t timeout = (uint64_t)c->net->conf->handshake_timeout;
+	uint64_t more = n * timeout / TIMEOUT_BYTES / EV_TICK_MS;
+
+	if (c->due_frame != 0)
+		c->due_frame = (uint32_t)BASE_MIN(
+		    c->due_frame + more, ev_wheel_in(wheel, (int64_t)timeout));
+}
+
 size_t
 conn_ws_input(struct conn *c, uint8_t *p, size_t n)
 {
@@ -95,14 +118,24 @@ conn_ws_input(struct conn *c, uint8_t *p, size_t n)
 	    .deflate = c->deflate_bits != 0,
 	};
 	struct ws_event ev;
-	size_t used;
+	size_t used, had;
+	bool begun;
 
+	begun = c->rx.opcode != 0;
+	had = c->rx.msg.len;
 	used = ws_rx_next(&c->rx, &limits, p, n, &ev);
+	/* A frame is there: another that has begun behind it has time of its own. */
+	if (used > 0 && !begun)
+		c->due_frame = 0;
 	switch (ev.kind) {
 	case WS_EV_MORE:
+		return used;
 	case WS_EV_PART:
+		if (begun)
+			extend(c, c->rx.msg.len - had);
 		return used;
 	case WS_EV_MESSAGE:
+		c->due_frame = 0;
 		if (c->state == CONN_WS)
 			on_message(c, &ev);
 		ws_rx_done(&c->rx);

@@ -55,8 +55,9 @@ struct net {
 	bool accept_now; /* whatever the balance says */
 	bool draining;
 	bool flushing;
-	int64_t drain_end;        /* base_time_ms at which the last client is told */
-	int64_t accept_logged_ms; /* when trouble with accept was last logged */
+	int64_t drain_end; /* base_time_ms at which the last client is told */
+	/* When trouble with accept, and with input_total, was last logged. */
+	int64_t accept_logged_ms, input_logged_ms;
 };
 
 /* ENV (with its conf) and FAN stay the caller's. */

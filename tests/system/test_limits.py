@@ -1,5 +1,6 @@
 """What one client, or all together, may take: time, bytes, connections, rates."""
 import json
+import os
 import time
 
 import pytest
@@ -7,6 +8,13 @@ import pytest
 import wire
 from server import PATIENCE
 from wire import TEXT
+
+
+def cpu_seconds(pid):
+    """Processor time of a process so far."""
+    with open('/proc/%d/stat' % pid, encoding='ascii', errors='replace') as f:
+        fields = f.read().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
 def elapsed_until_end(stream, drip=b'', timeout=6.0):
@@ -53,6 +61,69 @@ def test_a_message_whose_fragments_stop_is_cut(make_server, client):
     one = client(server)
     one.send_frame(TEXT, b'{"id":', fin=False)
     assert elapsed_until_end(one.stream) < 3 * PATIENCE
+
+
+def test_whoever_is_always_in_the_middle_of_a_frame_is_not_cut(make_server, client):
+    """Each frame has its own time, also when no read ends where a frame does."""
+    server = make_server(handshake_timeout='600ms', ping_interval='60s')
+    one = client(server)
+    text = [wire.frame(TEXT, json.dumps({'id': 100 + i, 'rpc': {'method': 'x'}}))
+            for i in range(30)]
+    one.stream.send(text[0][:5])
+    for before, after in zip(text, text[1:]):
+        time.sleep(0.1)
+        one.stream.send(before[5:] + after[:5])
+    one.stream.send(text[-1][5:])
+    for i in range(30):
+        assert one.reply(100 + i)['error']['code'] == 104
+
+
+def test_a_slow_message_in_fragments_is_not_cut(make_server, client):
+    server = make_server(handshake_timeout='600ms', ping_interval='60s')
+    one = client(server)
+    one.send_frame(TEXT, b'{"id":9,"rpc":{"method":"', fin=False)
+    for _ in range(15):
+        time.sleep(0.15)
+        one.send_frame(0, b'x' * 1000, fin=False)
+        one.send_frame(wire.PING, b'between')
+    one.send_frame(0, b'"}}')
+    assert one.reply(9)['error']['code'] == 104
+
+
+@pytest.mark.parametrize('payload', [b'', b'x'], ids=['empty', 'a byte'])
+def test_fragments_without_an_end_are_cut(make_server, client, payload):
+    server = make_server(handshake_timeout='600ms', ping_interval='60s')
+    one = client(server)
+    one.send_frame(TEXT, b'{"id":9,"rpc":{"method":"', fin=False)
+    start = time.monotonic()
+    while time.monotonic() - start < 6 * PATIENCE:
+        try:
+            one.send_frame(0, payload, fin=False)
+            one.send_frame(wire.PING, b'busy')
+            if one.stream.ended(0.05):
+                break
+        except (BrokenPipeError, ConnectionResetError):
+            break
+    assert 0.4 < time.monotonic() - start < 3 * PATIENCE
+
+
+def test_a_large_frame_in_small_pieces_costs_little(make_server, client):
+    """What came before is not moved with each piece."""
+    server = make_server(max_frame_size='4m', max_message_size='4m', ring_size='64m',
+                         handshake_timeout='60s', ping_interval='60s')
+    one = client(server)
+    data = wire.frame(TEXT, b'{"id":9,"rpc":{"method":"' + b'x' * 4000000 + b'"}}')
+    worker = server.workers()[0]
+    one.stream.send(data[:3500000])
+    time.sleep(0.2)
+    before, start = cpu_seconds(worker), time.monotonic()
+    for at in range(3500000, 3500500):
+        one.stream.send(data[at:at + 1])
+        time.sleep(0.002)
+    share = (cpu_seconds(worker) - before) / (time.monotonic() - start)
+    one.stream.send(data[3500500:])
+    assert one.reply(9)['error']['code'] == 104
+    assert share < 0.06, 'took %.2f of a processor' % share
 
 
 def test_no_connect_command_is_stale(make_server, client):
