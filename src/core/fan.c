@@ -109,15 +109,27 @@ block_bytes(const struct fan_block *b)
 	return sizeof(*b) + b->cap;
 }
 
+size_t
+fan_kept_bytes(const struct fan *f)
+{
+	return f->kept;
+}
+
+void
+fan_kept_add(struct fan *f, size_t more, size_t less)
+{
+	base_assert(f->kept + more >= less);
+	f->kept += more - less;
+	stat_set(f->stat, output_bytes, f->kept);
+}
+
 void
 fan_block_drop(struct fan *f, struct fan_block *b)
 {
 	if (--b->refs > 0)
 		return;
-	if (b->counted) {
-		f->kept -= block_bytes(b);
-		stat_set(f->stat, output_bytes, f->kept);
-	}
+	if (b->counted)
+		fan_kept_add(f, 0, block_bytes(b));
 	if (f->n_spare < SPARE_MAX && b->cap <= SPARE_SIZE)
 		f->spare[f->n_spare++] = b;
 	else
@@ -130,8 +142,7 @@ fan_block_keep(struct fan *f, struct fan_block *b)
 	b->refs++;
 	if (!b->counted) {
 		b->counted = true;
-		f->kept += block_bytes(b);
-		stat_set(f->stat, output_bytes, f->kept);
+		fan_kept_add(f, block_bytes(b), 0);
 	}
 	return b;
 }
@@ -144,12 +155,6 @@ fan_block_copy(struct fan *f, const void *p, size_t len)
 	*b = (struct fan_block){.refs = 0, .len = len, .cap = len};
 	memcpy(b->data, p, len);
 	return fan_block_keep(f, b);
-}
-
-size_t
-fan_kept_bytes(const struct fan *f)
-{
-	return f->kept;
 }
 
 static struct fan_batch *

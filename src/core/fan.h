@@ -69,7 +69,9 @@ struct fan_block *fan_block_copy(struct fan *fan, const void *p, size_t len);
 struct fan_block *fan_block_keep(struct fan *fan, struct fan_block *block);
 void fan_block_drop(struct fan *fan, struct fan_block *block);
 
-/* Memory of all blocks that clients keep, in bytes. */
+/* Memory of all blocks that clients keep, in bytes, and what was added to it. */
 size_t fan_kept_bytes(const struct fan *fan);
+/* What keeps them is memory too: MORE bytes of it, LESS fewer. */
+void fan_kept_add(struct fan *fan, size_t more, size_t less);
 
 #endif

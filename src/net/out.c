@@ -184,6 +184,12 @@ out_waiting(const struct conn *c)
 	return c->outq == NULL ? 0 : c->outq->bytes;
 }
 
+static size_t
+queue_bytes(uint32_t cap)
+{
+	return sizeof(struct outq) + cap * sizeof(struct out_piece);
+}
+
 void
 out_drop(struct conn *c)
 {
@@ -193,31 +199,43 @@ out_drop(struct conn *c)
 		return;
 	for (uint32_t i = 0; i < q->n; i++)
 		fan_block_drop(c->net->fan, q->pieces[q->head + i].block);
+	fan_kept_add(c->net->fan, 0, queue_bytes(q->cap));
 	free(q);
 	c->outq = NULL;
+}
+
+/* The queue of C with a free place at its end. */
+static struct outq *
+queue_room(struct conn *c)
+{
+	struct outq *q = c->outq;
+	uint32_t cap;
+
+	if (q != NULL && q->head + q->n < q->cap)
+		return q;
+	/* Not for a few free places: each move has to pay for as many more pieces. */
+	if (q != NULL && q->head >= q->cap / 2) {
+		memmove(q->pieces, q->pieces + q->head, q->n * sizeof(q->pieces[0]));
+		q->head = 0;
+		return q;
+	}
+	cap = q == NULL ? 4 : q->cap * 2;
+	fan_kept_add(
+	    c->net->fan, queue_bytes(cap), q == NULL ? 0 : queue_bytes(q->cap));
+	q = base_realloc(q, queue_bytes(cap), 1);
+	if (c->outq == NULL)
+		*q = (struct outq){0};
+	q->cap = cap;
+	c->outq = q;
+	return q;
 }
 
 /* Takes over a reference to BLOCK. */
 static void
 enqueue(struct conn *c, struct fan_block *block, size_t off)
 {
-	struct outq *q = c->outq;
-	uint32_t cap;
+	struct outq *q = queue_room(c);
 
-	if (q == NULL || q->head + q->n == q->cap) {
-		if (q != NULL && q->head > 0) {
-			memmove(q->pieces, q->pieces + q->head,
-			    q->n * sizeof(q->pieces[0]));
-			q->head = 0;
-		} else {
-			cap = q == NULL ? 4 : q->cap * 2;
-			q = base_realloc(q, sizeof(*q) + cap * sizeof(q->pieces[0]), 1);
-			if (c->outq == NULL)
-				*q = (struct outq){0};
-			q->cap = cap;
-			c->outq = q;
-		}
-	}
 	q->pieces[q->head + q->n++] = (struct out_piece){block, off};
 	q->bytes += block->len - off;
 }
@@ -255,40 +273,63 @@ pin(struct conn *c)
 		c->outq->pinned = BASE_MIN(c->outq->bytes, CONN_TLS_WRITE);
 }
 
+/* Only frames begin with the bit that says that they are not fragments. */
+static bool
+is_http(const struct fan_block *block)
+{
+	return (block->data[0] & WS_FIN) == 0;
+}
+
+/* The end of the frame in BLOCK that the byte before UNTIL is in. */
+static size_t
+frame_end(const struct fan_block *block, size_t until)
+{
+	size_t end = 0;
+
+	while (end < until)
+		end += ws_frame_sent_len(block->data + end);
+	return end;
+}
+
 /*
- * Keeps of the queue only the frame that has begun to go out (and what TLS has in
- * hand), so that a close frame can follow where a frame may begin.
+ * Keeps of the queue only what has begun to go out, to the end of its frame (and
+ * what TLS has in hand), so that a close frame can follow where a frame may begin.
+ * False: there is no such place.
  */
-static void
+static bool
 cut_queue(struct conn *c)
 {
 	struct outq *q = c->outq;
-	struct fan_block *keep;
+	struct fan *fan = c->net->fan;
 	struct out_piece *p;
-	size_t end = 0, until;
+	struct fan_block *block;
+	size_t pinned, off, end;
+	uint32_t i;
 
 	if (q == NULL)
-		return;
+		return true;
+	for (i = 0; i < q->n; i++)
+		if (is_http(q->pieces[q->head + i].block))
+			return false; /* the handshake itself has not gone out */
+	pinned = end = q->pinned;
 	p = &q->pieces[q->head];
-	until = p->off + q->pinned;
-	while (end < until && end < p->block->len)
-		end += ws_frame_sent_len(p->block->data + end);
-	if (until > p->block->len || end <= p->off) {
-		/* Nothing has begun; or, rarely, TLS holds more than this block. */
-		if (q->pinned > 0) {
-			conn_kill(c);
-			return;
-		}
-		out_drop(c);
-		return;
+	for (i = 0; end > p->block->len - p->off; i++, p++)
+		end -= p->block->len - p->off;
+	off = p->off;
+	end = frame_end(p->block, off + end);
+	block = end > off ? fan_block_copy(fan, p->block->data, end) : NULL;
+	while (q->n > i) {
+		p = &q->pieces[q->head + --q->n];
+		q->bytes -= p->block->len - p->off;
+		fan_block_drop(fan, p->block);
 	}
-	keep = fan_block_copy(c->net->fan, p->block->data, end);
-	end = p->off;
-	until = q->pinned;
-	out_drop(c);
-	enqueue(c, keep, end);
-	c->outq->pinned = until;
-	conn_want_write(c, true);
+	if (block != NULL)
+		enqueue(c, block, off);
+	else if (q->n == 0)
+		out_drop(c);
+	if (c->outq != NULL)
+		c->outq->pinned = pinned;
+	return true;
 }
 
 /* Too much waits for C: once, and never waited for. */
@@ -296,12 +337,16 @@ static void
 slow(struct conn *c)
 {
 	stat_add(c->net->stat, slow, 1);
-	cut_queue(c);
-	if (c->state == CONN_DEAD)
+	if (c->state != CONN_WS) {
+		conn_kill(c);
 		return;
-	conn_ws_close(
-	    c, PROTO_DISCONNECT_SLOW, proto_disconnect_reason(PROTO_DISCONNECT_SLOW));
+	}
 	stat_add(c->net->stat, disconnects, 1);
+	if (cut_queue(c))
+		conn_ws_close(c, PROTO_DISCONNECT_SLOW,
+		    proto_disconnect_reason(PROTO_DISCONNECT_SLOW));
+	else
+		conn_kill(c);
 }
 
 static bool
@@ -407,7 +452,8 @@ write_gathered(struct conn *c, struct gather *g)
 		if (fresh)
 			pin(c);
 		conn_want_write(c, true);
-		if (c->state == CONN_WS && over_limit(c))
+		/* Requests that come faster than their answers are taken, too. */
+		if (c->state <= CONN_WS && over_limit(c))
 			slow(c);
 	}
 	g->n = 0;
@@ -417,10 +463,14 @@ write_gathered(struct conn *c, struct gather *g)
 static void
 gather(struct conn *c, struct gather *g, struct fan_block *block, void *p, size_t len)
 {
+	uint8_t state = c->state;
+
 	if (len == 0)
 		return;
 	if (g->n == IOV_MAX_OUT)
 		write_gathered(c, g);
+	if (c->state != state)
+		return; /* it was cut off by that */
 	g->iov[g->n] = (struct iovec){p, len};
 	g->blocks[g->n++] = block;
 	g->total += len;
