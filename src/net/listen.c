@@ -77,10 +77,11 @@ listen_resume(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	/* The others had their chance: the next batch is ours. */
-	net->accept_now = true;
-	for (size_t i = 0; i < net->n_listeners; i++)
+	/* The others had their chance: the next batch of each is ours. */
+	for (size_t i = 0; i < net->n_listeners; i++) {
+		net->listeners[i]->now = true;
 		event_add(net->listeners[i]->ev, NULL);
+	}
 }
 
 struct listener *
@@ -160,10 +161,10 @@ listen_accept(evutil_socket_t lfd, short what, void *arg)
 {
 	struct listener *l = arg;
 	struct net *net = l->net;
-	unsigned n = net->accept_now ? BATCH : allowance(net);
+	unsigned n = l->now ? BATCH : allowance(net);
 
 	(void)what;
-	net->accept_now = false;
+	l->now = false;
 	if (n == 0) {
 		pause_listeners(net, PAUSE_MS);
 		return;

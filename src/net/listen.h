@@ -18,6 +18,7 @@ struct listener {
 	const struct conf_listen *conf; /* its section in net->conf */
 	SSL_CTX *ctx;                   /* NULL: plain */
 	int fd;
+	bool now; /* it accepts whatever the balance says */
 };
 
 /* See net_listen; NULL with a text in ERR. */

@@ -52,7 +52,6 @@ struct net {
 	uint64_t in_bytes;
 	uint8_t *rbuf; /* one read goes here; shared by all connections */
 	size_t rbuf_size;
-	bool accept_now; /* whatever the balance says */
 	bool draining;
 	bool flushing;
 	int64_t drain_end; /* base_time_ms at which the last client is told */

@@ -19,22 +19,11 @@
 #include "base/base_log.h"
 #include "base/base_mem.h"
 #include "base/base_rand.h"
-#include "conf/conf_parse.h"
 #include "net/conn.h"
 #include "net/out.h"
-#include "net/tls.h"
+#include "net_util.h"
 
 #define PEERS 4
-
-static struct {
-	struct conf *conf;
-	struct sess_env env;
-	struct chan_table *channels;
-	struct ring_reader *reader;
-	struct ring_interest *interest;
-	struct fan *fan;
-	struct net net;
-} w;
 
 /* The client's end of a connection. */
 static struct peer {
@@ -46,46 +35,9 @@ static struct peer {
 
 static SSL_CTX *server_ctx, *client_ctx;
 
-/* ---- a worker without a process of its own ---- */
-
-static void
-start(const char *options)
-{
-	const struct ring_geom geom = {.slots = 1,
-	    .lane_size = 1 << 20,
-	    .interest_buckets = 64,
-	    .stat_size = 4096};
-	struct base_buf errors = {0};
-	char text[1024], err[256];
-
-	snprintf(text, sizeof(text),
-	    "listen \"l\" { address = \"127.0.0.1:1\" }\n"
-	    "namespace \"\" { subscribe = \"anyone\" publish = \"anyone\" }\n"
-	    "workers = 1\nring_size = \"1m\"\nallow_anonymous = on\n%s\n",
-	    options);
-	memset(&w, 0, sizeof(w));
-	w.conf = conf_parse_text(text, "test", &errors);
-	if (w.conf == NULL)
-		fail_msg("%.*s", (int)errors.len, errors.p);
-	assert_int_equal(ring_seg_create(&geom, &w.env.seg, err, sizeof(err)), 0);
-	ring_lane_open(w.env.seg, 0, &w.env.lane);
-	ring_interest_open(w.env.seg, 0, &w.interest);
-	ring_reader_new(w.env.seg, &w.reader);
-	w.channels = chan_table_new(w.conf);
-	w.env.ops = &net_sess_ops;
-	w.env.conf = w.conf;
-	w.env.channels = w.channels;
-	w.env.hub = hub_new(ring_seg_key(w.env.seg), w.interest);
-	w.env.stat = ring_seg_stats(w.env.seg, 0);
-	w.fan = fan_new(w.env.seg, 0, w.env.hub, w.reader, w.env.stat);
-	net_init(&w.net, event_base_new(), &net_sess_app, &w.env, w.fan);
-}
-
 static void
 stop(void)
 {
-	struct event_base *base = w.net.base;
-
 	for (unsigned i = 0; i < PEERS; i++) {
 		if (peers[i].conn == NULL)
 			continue;
@@ -94,34 +46,7 @@ stop(void)
 		base_buf_free(&peers[i].in);
 		peers[i] = (struct peer){0};
 	}
-	net_fini(&w.net);
-	/* Whatever was done to them, nothing is left of the clients. */
-	assert_int_equal(fan_kept_bytes(w.fan), 0);
-	assert_int_equal(w.net.in_bytes, 0);
-	assert_int_equal(stat_get(w.env.stat, connections), 0);
-	assert_int_equal(stat_get(w.env.stat, clients), 0);
-	assert_int_equal(stat_get(w.env.stat, subscriptions), 0);
-	assert_int_equal(stat_get(w.env.stat, channels), 0);
-	assert_int_equal(stat_get(w.env.stat, output_bytes), 0);
-	assert_int_equal(stat_get(w.env.stat, input_bytes), 0);
-	fan_free(w.fan);
-	hub_free(w.env.hub);
-	sess_env_free(&w.env);
-	chan_table_free(w.channels);
-	ring_reader_free(w.reader);
-	ring_interest_close(w.interest);
-	ring_lane_close(w.env.lane);
-	ring_seg_free(w.env.seg);
-	conf_free(w.conf);
-	event_base_free(base);
-}
-
-static void
-turn(void)
-{
-	event_base_loop(w.net.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-	while (net_turn(&w.net))
-		;
+	net_world_stop();
 }
 
 /* ---- clients ---- */
@@ -136,7 +61,7 @@ attach_peer(unsigned i, SSL_CTX *ctx)
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
 	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
 	peers[i] = (struct peer){.fd = fds[1]};
-	peers[i].conn = conn_new(&w.net, fds[0], ctx, false);
+	peers[i].conn = conn_new(&net_world.net, fds[0], ctx, false);
 	assert_non_null(peers[i].conn);
 	peers[i].conn->serve = CONF_SERVE_CLIENT;
 }
@@ -154,7 +79,7 @@ send_bytes(unsigned i, const void *p, size_t n)
 static unsigned
 state_of(unsigned i)
 {
-	BASE_LIST_FOREACH (it, &w.net.conns)
+	BASE_LIST_FOREACH (it, &net_world.net.conns)
 		if (BASE_CONTAINER(it, struct conn, all) == peers[i].conn)
 			return peers[i].conn->state;
 	return CONN_DEAD;
@@ -279,7 +204,7 @@ join(unsigned i, const char *channels)
 	}
 	/* TLS gives a record at a time. */
 	for (unsigned k = 0; k < 8; k++)
-		turn();
+		net_world_turn();
 	receive(i);
 	skip_head(i);
 	expect_text(i, "\"connect\"");
@@ -310,23 +235,23 @@ all_of_a_turn_in_one_write_and_in_order(void **state)
 	uint64_t sends;
 
 	(void)state;
-	start("");
+	net_world_start(1, "");
 	for (unsigned i = 0; i < 3; i++) {
 		attach_peer(i, NULL);
 		join(i, "ab");
 	}
 	attach_peer(3, NULL);
 	join(3, "");
-	sends = stat_get(w.env.stat, sends);
+	sends = stat_get(net_world.env.stat, sends);
 	for (unsigned n = 0; n < 3; n++) {
 		publish(3, "a", n, 10);
 		publish(3, "b", n, 10);
 	}
 	send_text(0, "{\"id\":50,\"rpc\":{\"method\":\"x\"}}");
-	turn();
+	net_world_turn();
 	/* One for each of the subscribers, and one for the publisher's replies. */
-	assert_int_equal(stat_get(w.env.stat, sends) - sends, 4);
-	assert_int_equal(stat_get(w.env.stat, delivered), 18);
+	assert_int_equal(stat_get(net_world.env.stat, sends) - sends, 4);
+	assert_int_equal(stat_get(net_world.env.stat, delivered), 18);
 	for (unsigned i = 0; i < 3; i++) {
 		char part[32];
 
@@ -356,7 +281,7 @@ expect_cut(unsigned i)
 
 	for (unsigned k = 0; k < 1000; k++) {
 		receive(i);
-		turn();
+		net_world_turn();
 	}
 	while ((text = next_frame(i, &first)) != NULL && first == (WS_FIN | WS_TEXT)) {
 		snprintf(part, sizeof(part), "\"data\":\"%u ", n++);
@@ -376,20 +301,20 @@ cut_slow(const char *options, size_t size, SSL_CTX *ctx)
 {
 	unsigned n, sips = 0;
 
-	start(options);
+	net_world_start(1, options);
 	attach_peer(0, ctx);
 	if (ctx != NULL) {
 		peers[0].ssl = SSL_new(client_ctx);
 		SSL_set_fd(peers[0].ssl, peers[0].fd);
 		for (unsigned k = 0; k < 100 && SSL_connect(peers[0].ssl) != 1; k++)
-			turn();
+			net_world_turn();
 	}
 	join(0, "a");
 	attach_peer(1, NULL);
 	join(1, "");
 	for (n = 0; n < 20000 && state_of(0) == CONN_WS; n++) {
 		publish(1, "a", n, size);
-		turn();
+		net_world_turn();
 		receive(1);
 		peers[1].in.len = 0;
 		/* It takes some, so that what waits was begun in other places. */
@@ -399,14 +324,14 @@ cut_slow(const char *options, size_t size, SSL_CTX *ctx)
 		}
 	}
 	assert_int_equal(state_of(0), CONN_CLOSING);
-	assert_int_equal(stat_get(w.env.stat, slow), 1);
-	assert_int_equal(stat_get(w.env.stat, subscriptions), 0);
+	assert_int_equal(stat_get(net_world.env.stat, slow), 1);
+	assert_int_equal(stat_get(net_world.env.stat, subscriptions), 0);
 	/* What was not begun is gone, and nothing more comes. */
 	assert_true(out_waiting(peers[0].conn) < 32768 + size);
 	publish(1, "a", n, size);
-	turn();
+	net_world_turn();
 	assert_in_range(expect_cut(0), 1, n - 1);
-	assert_int_equal(stat_get(w.env.stat, slow), 1);
+	assert_int_equal(stat_get(net_world.env.stat, slow), 1);
 	stop();
 }
 
@@ -439,7 +364,7 @@ lists_of_what_waits_count(void **state)
 	size_t kept;
 
 	(void)state;
-	start("output_buffer = \"512k\"");
+	net_world_start(1, "output_buffer = \"512k\"");
 	for (unsigned i = 0; i < 3; i++) {
 		attach_peer(i, NULL);
 		join(i, "a");
@@ -448,19 +373,19 @@ lists_of_what_waits_count(void **state)
 	join(3, "");
 	for (unsigned n = 0; n < 400; n++) {
 		publish(3, "a", n, 500);
-		turn();
+		net_world_turn();
 		receive(3);
 	}
 	for (unsigned i = 0; i < 3; i++)
 		assert_true(out_waiting(peers[i].conn) > 150000);
-	kept = fan_kept_bytes(w.fan);
-	assert_int_equal(stat_get(w.env.stat, output_bytes), kept);
+	kept = fan_kept_bytes(net_world.fan);
+	assert_int_equal(stat_get(net_world.env.stat, output_bytes), kept);
 	shutdown(peers[1].fd, SHUT_RDWR);
 	shutdown(peers[2].fd, SHUT_RDWR);
-	turn();
-	assert_int_equal(w.net.n_conns, 2);
+	net_world_turn();
+	assert_int_equal(net_world.net.n_conns, 2);
 	/* Two lists of 256 pieces and more, of 16 bytes each. */
-	assert_in_range(kept - fan_kept_bytes(w.fan), 2 * 256 * 16, 1 << 20);
+	assert_in_range(kept - fan_kept_bytes(net_world.fan), 2 * 256 * 16, 1 << 20);
 	stop();
 }
 
@@ -471,16 +396,16 @@ requests_without_taking_answers_are_cut(void **state)
 	unsigned n;
 
 	(void)state;
-	start("output_buffer = \"16k\"");
+	net_world_start(1, "output_buffer = \"16k\"");
 	attach_peer(0, NULL);
-	for (n = 0; n < 4000 && w.net.n_conns > 0; n++) {
+	for (n = 0; n < 4000 && net_world.net.n_conns > 0; n++) {
 		if (send(peers[0].fd, request, strlen(request), MSG_NOSIGNAL) < 0)
 			break;
 		if (n % 50 == 0)
-			turn();
+			net_world_turn();
 	}
-	turn();
-	assert_int_equal(w.net.n_conns, 0);
+	net_world_turn();
+	assert_int_equal(net_world.net.n_conns, 0);
 	assert_true(n < 4000);
 	stop();
 }
@@ -492,23 +417,23 @@ slow_before_its_handshake_went_out(void **state)
 	static const char request[] = "GET /none HTTP/1.1\r\nHost: a\r\n\r\n";
 
 	(void)state;
-	start("output_buffer = \"16k\"");
+	net_world_start(1, "output_buffer = \"16k\"");
 	attach_peer(0, NULL);
 	for (unsigned n = 0; n < 200 && out_waiting(peers[0].conn) == 0; n++) {
 		send_bytes(0, request, strlen(request));
-		turn();
+		net_world_turn();
 	}
 	assert_true(out_waiting(peers[0].conn) > 0);
 	send_bytes(0, HANDSHAKE, strlen(HANDSHAKE));
 	send_text(0, "{\"id\":1,\"connect\":{}}");
-	turn();
+	net_world_turn();
 	assert_int_equal(state_of(0), CONN_WS);
-	for (unsigned n = 0; n < 4000 && w.net.n_conns > 0; n++) {
+	for (unsigned n = 0; n < 4000 && net_world.net.n_conns > 0; n++) {
 		send_text(0, "{\"id\":9,\"rpc\":{\"method\":\"x\"}}");
-		turn();
+		net_world_turn();
 	}
-	assert_int_equal(w.net.n_conns, 0);
-	assert_int_equal(stat_get(w.env.stat, slow), 1);
+	assert_int_equal(net_world.net.n_conns, 0);
+	assert_int_equal(stat_get(net_world.env.stat, slow), 1);
 	stop();
 }
 
@@ -536,7 +461,7 @@ do_something(unsigned i, unsigned step)
 		receive(i);
 		break;
 	case 4 ... 7:
-		turn();
+		net_world_turn();
 		break;
 	case 8:
 		shutdown(peers[i].fd, SHUT_RDWR);
@@ -555,14 +480,14 @@ any_order_of_ends(void **state)
 {
 	(void)state;
 	for (unsigned round = 0; round < 300; round++) {
-		start("output_buffer = \"8k\"\noutput_total = \"128k\"");
+		net_world_start(1, "output_buffer = \"8k\"\noutput_total = \"128k\"");
 		for (unsigned i = 0; i < PEERS; i++) {
 			attach_peer(i, NULL);
 			join(i, "abc");
 		}
 		for (unsigned step = 0; step < 60; step++)
 			do_something(base_rand_below(PEERS), step);
-		turn();
+		net_world_turn();
 		stop();
 	}
 }
