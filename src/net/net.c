@@ -187,12 +187,14 @@ drain_some(struct net *net)
 
 		if (n == 0)
 			break;
-		n--;
+		if (conn_ending(c))
+			continue; /* it was told, and does not answer */
 		if (c->state == CONN_WS)
 			conn_ws_close(c, PROTO_DISCONNECT_SHUTDOWN,
 			    proto_disconnect_reason(PROTO_DISCONNECT_SHUTDOWN));
-		else if (c->state < CONN_WS)
+		else
 			conn_kill(c);
+		n--;
 	}
 }
 

@@ -22,6 +22,7 @@
 #include "base/base_time.h"
 #include "ipc/ipc_msg.h"
 #include "role/worker.h"
+#include "stat/stat_page.h"
 
 /*
  * Back-off between starts of a worker that keeps dying: 0, then DELAY_MIN_MS,
@@ -327,6 +328,8 @@ master_child_ended(struct master *m, pid_t pid, int status)
 		return false;
 	c->pid = 0;
 	close_ctl(c);
+	/* Its clients are gone: they must not count until it has a successor. */
+	stat_reset_gauges(ring_seg_stats(m->seg, c->slot));
 	back_off(c, now);
 	log_end(m, c, pid, status, now);
 	if (m->stage == MASTER_RUN && !m->up && WIFEXITED(status) &&

@@ -110,6 +110,50 @@ def test_shutdown_tells_the_clients(make_server, client, sig):
     server.process = None
 
 
+def test_clients_that_do_not_answer_hold_up_no_others_place(make_server, client):
+    """Told one after the other over drain_time, whoever is silent."""
+    server = make_server(drain_time='2s', close_timeout='5s')
+    silent = [client(server) for _ in range(12)]
+    others = [client(server) for _ in range(12)]
+    os.kill(server.pid, signal.SIGTERM)
+    start, told = time.monotonic(), []
+    for one in others:
+        assert one.closing(8) == (3001, 'shutdown')
+        told.append(time.monotonic() - start)
+        one.close()
+    assert told[-1] - told[0] > 0.4, 'all at once: %s' % told
+    for one in silent:
+        one.close()
+    assert server.process.wait(10 * PATIENCE) == 0
+    server.process = None
+
+
+def connections_of(server, worker):
+    stream = wire.Stream(server.address)
+    stream.send(b'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n')
+    text = wire.read_response(stream)[2].decode()
+    stream.close()
+    mark = 'chatd_connections{worker="%d"} ' % worker
+    return int(text.partition(mark)[2].split('\n')[0])
+
+
+def test_clients_of_a_dead_worker_do_not_count(make_server, client):
+    server = make_server(workers=2)
+    server.deaths_expected = True
+    seen = []
+    # From death to death it takes longer until there is a successor.
+    for number in range(5):
+        server.wait_log('worker 0 is back', count=number)
+        until(lambda: client(server).worker == 0)
+        os.kill(server.workers()[0], signal.SIGKILL)
+        server.wait_log('worker 0 was killed', count=number + 1)
+        count = connections_of(server, 0)
+        if 0 not in server.workers():
+            seen.append(count)
+    assert seen and not any(seen), seen
+    server.wait_log('worker 0 is back', count=5)
+
+
 def test_during_shutdown_nobody_new_comes_in(make_server, client):
     server = make_server(drain_time='2s')
     staying = [client(server) for _ in range(5)]
