@@ -143,7 +143,7 @@ run_refresh(struct sess *s, const struct cmd *cmd)
 {
 	struct token_claims claims;
 	enum token_result result;
-	bool same;
+	bool same, past;
 
 	if (cmd->refresh.token.len == 0 || s->expire_at == 0) {
 		sess_disconnect(s, PROTO_DISCONNECT_BAD_REQUEST);
@@ -157,7 +157,8 @@ run_refresh(struct sess *s, const struct cmd *cmd)
 		return;
 	}
 	same = strcmp(claims.user, user_of(s)) == 0;
-	if (same) {
+	past = claims.expire_at != 0 && claims.expire_at <= s->env->now_s;
+	if (same && !past) {
 		free(s->info);
 		s->info = claims.info == NULL
 		    ? NULL
@@ -168,6 +169,10 @@ run_refresh(struct sess *s, const struct cmd *cmd)
 	token_claims_free(&claims);
 	if (!same) {
 		sess_disconnect(s, PROTO_DISCONNECT_INVALID_TOKEN);
+		return;
+	}
+	if (past) {
+		reply_error(s, cmd, PROTO_ERROR_EXPIRED);
 		return;
 	}
 	s->env->ops->expiry(s);
@@ -404,14 +409,21 @@ run_send(struct sess *s, const struct cmd *cmd)
 	sess_disconnect(s, PROTO_DISCONNECT_NOT_AVAILABLE);
 }
 
-/* No subscription has a token of its own. */
+/* No subscription has a token of its own, so none can be refreshed. */
 static void
 run_sub_refresh(struct sess *s, const struct cmd *cmd)
 {
-	if (cmd->refresh.channel.len == 0)
+	const struct base_slice name = cmd->refresh.channel;
+	struct hub *hub = s->env->hub;
+
+	if (name.len == 0)
 		sess_disconnect(s, PROTO_DISCONNECT_BAD_REQUEST);
+	else if (hub_slot(hub_find(hub, name, hub_hash(hub, name)), s) < 0)
+		reply_error(s, cmd, PROTO_ERROR_PERMISSION_DENIED);
+	else if (cmd->refresh.token.len == 0)
+		reply_error(s, cmd, PROTO_ERROR_BAD_REQUEST);
 	else
-		reply_error(s, cmd, PROTO_ERROR_NOT_AVAILABLE);
+		sess_disconnect(s, PROTO_DISCONNECT_BAD_REQUEST);
 }
 
 static const struct sess_cmd_entry table[] = {

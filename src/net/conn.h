@@ -45,14 +45,16 @@ struct conn {
 	uint32_t due;       /* of the state: handshake, connect command, close */
 	uint32_t due_frame; /* a frame or a message in fragments has begun */
 	uint32_t due_ping, due_pong, due_expiry;
-	uint8_t state;        /* enum conn_state */
+	uint16_t ping_ticks, pong_ticks; /* as announced when it connected */
+	uint8_t state;                   /* enum conn_state */
 	uint8_t deflate_bits; /* window of what we compress for it; 0: none */
 	bool want_write;      /* the event listens for EV_WRITE */
 	bool tls_wants_write; /* in a handshake or a read */
 	bool frame_pings;     /* RFC 6455 pings instead of the protocol's */
 	bool over_limit;      /* only there to be told 503 */
 	bool linger;          /* the peer may still be sending when all went out */
-	uint8_t serve;        /* CONF_SERVE_* of its listener */
+	bool head_only; /* the request at hand is a HEAD: its answer has no body */
+	uint8_t serve;  /* CONF_SERVE_* of its listener */
 	struct sess sess;
 };
 

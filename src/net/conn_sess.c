@@ -34,17 +34,13 @@ static void
 sess_expiry(struct sess *s)
 {
 	struct conn *c = conn_of(s);
-	int64_t left;
+	int64_t left = s->expire_at - s->env->now_s;
 
+	/* A year is as good as never, and fits the wheel's ticks. */
 	c->due_expiry = 0;
-	if (s->expire_at != 0) {
-		left = (s->expire_at - s->env->now_s) * 1000 +
-		    s->env->conf->expired_close_delay;
-		/* A year is as good as never, and fits the wheel's ticks. */
-		if (left < INT64_C(365) * 86400 * 1000)
-			c->due_expiry =
-			    ev_wheel_in(&c->net->wheel, left < 0 ? 0 : left);
-	}
+	if (s->expire_at != 0 && left < INT64_C(365) * 86400)
+		c->due_expiry = ev_wheel_in(&c->net->wheel,
+		    BASE_MAX(left, 0) * 1000 + s->env->conf->expired_close_delay);
 	conn_schedule(c);
 }
 
@@ -54,6 +50,9 @@ sess_connected(struct sess *s)
 	struct conn *c = conn_of(s);
 	int64_t interval = c->net->conf->ping_interval;
 
+	/* Both are an hour at most. */
+	c->ping_ticks = (uint16_t)(interval / EV_TICK_MS);
+	c->pong_ticks = (uint16_t)((c->net->conf->pong_timeout - 1) / EV_TICK_MS + 1);
 	s->no_ping = c->frame_pings;
 	c->due = 0;
 	/* Spread, so that clients that came together are not pinged together. */

@@ -2,11 +2,12 @@
 import os
 import re
 import signal
+import time
 
 import pytest
 
 import wire
-from server import until
+from server import PATIENCE, until
 
 
 @pytest.fixture
@@ -38,6 +39,22 @@ def test_limits_apply_to_clients_that_are_there(server, client):
     one.subscribe('c')
     one.send_text('{"id":900,"publish":{"channel":"a","data":"%s"}}' % ('x' * 3000))
     assert one.closing()[0] == 1009
+
+
+def test_clients_keep_the_pings_that_were_announced_to_them(server, client):
+    server.reload(ping_interval='1s', pong_timeout='500ms')
+    one = client(server)
+    server.reload(ping_interval='5s', pong_timeout='4s')
+    other = client(server)
+    assert (one.info['ping'], other.info['ping']) == (1, 5)
+    end = time.monotonic() + 3.4
+    while time.monotonic() < end:
+        one.silent(0.2)
+    assert one.pings >= 3
+    one.autopong = False
+    start = time.monotonic()
+    assert one.closing() == (3012, 'no pong')
+    assert time.monotonic() - start < 2.2 * PATIENCE
 
 
 def test_log_level(server, client):

@@ -85,6 +85,42 @@ def test_a_connection_ends_when_its_token_does(make_server, client):
     assert 0.8 < time.monotonic() - start < 5 * PATIENCE
 
 
+@pytest.mark.parametrize('expire_at', [2**40, 2**62, 2**63 - 1])
+def test_an_expiry_far_away_is_none(make_server, client, expire_at):
+    server = make_server(expired_close_delay='100ms')
+    token = tokens.hs256({'sub': 'u', 'exp': now() + 100, 'expire_at': expire_at})
+    one = client(server, fields={'token': token})
+    assert one.info['ttl'] == 365 * 86400
+    time.sleep(0.5)
+    assert one.call(refresh={'token': token})['refresh']['ttl'] == 365 * 86400
+    one.subscribe('x')
+
+
+def test_refresh(make_server, client):
+    server = make_server(expired_close_delay='300ms')
+    one = client(server, fields={'token': tokens.hs256({'sub': 'u', 'exp': now() + 2})})
+    later = tokens.hs256({'sub': 'u', 'exp': now() + 100})
+    reply = one.call(refresh={'token': later})['refresh']
+    assert reply['expires'] is True and 98 <= reply['ttl'] <= 100
+    past = tokens.hs256({'sub': 'u', 'exp': now() + 100, 'expire_at': now() - 1})
+    assert one.call(refresh={'token': past})['error'] == {'code': 110, 'message': 'expired'}
+    time.sleep(3)
+    one.subscribe('still-here')
+    never = tokens.hs256({'sub': 'u'})
+    assert one.call(refresh={'token': never}) == {'id': 5, 'refresh': {}}
+    one.send_command(refresh={'token': later})
+    assert one.closing() == (3501, 'bad request')
+
+
+def test_no_subscription_can_be_refreshed(make_server, client):
+    server = make_server()
+    one = client(server).subscribe('x')
+    assert one.call(sub_refresh={'channel': 'y', 'token': 't'})['error']['code'] == 103
+    assert one.call(sub_refresh={'channel': 'x'})['error']['code'] == 107
+    one.send_command(sub_refresh={'channel': 'x', 'token': 't'})
+    assert one.closing() == (3501, 'bad request')
+
+
 @pytest.mark.parametrize('make_key, sign', [
     (tokens.rsa_key, tokens.rs256), (tokens.ec_key, tokens.es256)],
     ids=['RS256', 'ES256'])
