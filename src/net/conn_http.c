@@ -22,15 +22,16 @@ text(const char *s)
 	return (struct base_slice){s, strlen(s)};
 }
 
-/* Answers and, unless CLOSE, waits for the next request. */
+/* Answers and, unless CLOSE or the request says otherwise, waits for the next one. */
 static void
 respond(struct conn *c, int status, const char *headers, const char *type,
     struct base_slice body, bool close)
 {
 	struct base_buf out = {0};
 
+	close |= c->linger;
 	http_reply(&out, status, headers, type, body, close);
-	out_bytes(c, out.p, out.len);
+	out_bytes(c, out.p, c->head_only ? out.len - body.len : out.len);
 	base_buf_free(&out);
 	if (close) {
 		/* Bytes that are not read yet must not turn the close into a reset. */
@@ -126,6 +127,7 @@ upgrade(struct conn *c, const struct http_request *req)
 		c->deflate_bits = deflate.server_bits;
 		net_deflate(c->net);
 	}
+	c->linger = false;
 	c->frame_pings = query_has(req->query, "cf_ws_frame_ping_pong=true");
 	conn_set_state(c, CONN_WS, 0);
 	c->net->app->open(c);
@@ -185,20 +187,22 @@ is(struct base_slice s, const char *name)
 static void
 dispatch(struct conn *c, const struct http_request *req)
 {
+	bool reads = is(req->method, "GET") || c->head_only;
+
 	for (size_t i = 0; i < BASE_COUNT(routes); i++) {
 		const struct route *r = &routes[i];
 
 		if ((c->serve & r->serve) == 0 || !is(req->path, r->path))
 			continue;
 		/* A route that upgrades answers a wrong method like a wrong header. */
-		if (r->run != upgrade && !is(req->method, "GET"))
-			respond_text(
-			    c, 405, "Allow: GET\r\n", "Method Not Allowed\n", false);
+		if (r->run != upgrade && !reads)
+			respond_text(c, 405, "Allow: GET, HEAD\r\n",
+			    "Method Not Allowed\n", false);
 		else
 			r->run(c, req);
 		return;
 	}
-	if (is(req->method, "GET") && serve_demo(c, req))
+	if (reads && serve_demo(c, req))
 		return;
 	respond_text(c, 404, NOSNIFF, "404 page not found\n", false);
 }
@@ -225,19 +229,18 @@ conn_http_input(struct conn *c, const uint8_t *p, size_t n)
 	if (r < 0) {
 		char line[64];
 
+		c->head_only = false; /* who knows */
 		snprintf(line, sizeof(line), "%s\n", http_reason(-r));
 		respond_text(c, -r, NULL, line, true);
 		return n;
 	}
+	c->head_only = is(req.method, "HEAD");
 	if (c->over_limit) {
 		respond_text(
 		    c, 503, "Retry-After: 1\r\n", "too many connections\n", true);
 		return n;
 	}
+	c->linger = !keeps_alive(&req);
 	dispatch(c, &req);
-	if (c->state == CONN_HTTP && !keeps_alive(&req)) {
-		c->linger = true;
-		conn_set_state(c, CONN_FINISHING, c->net->conf->close_timeout);
-	}
 	return (size_t)r;
 }

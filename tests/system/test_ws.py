@@ -5,6 +5,7 @@ import time
 import pytest
 
 import wire
+from server import PATIENCE
 from wire import BINARY, CLOSE, PING, PONG, TEXT, close_payload
 
 
@@ -179,6 +180,57 @@ def test_other_paths(server, path, status):
     stream.send(('GET %s HTTP/1.1\r\nHost: x\r\n\r\n' % path).encode())
     assert wire.read_response(stream)[0] == status
     stream.close()
+
+
+def ask(stream, method, path='/health', extra=''):
+    stream.send(('%s %s HTTP/1.1\r\nHost: x\r\n%s\r\n' % (method, path, extra)).encode())
+
+
+@pytest.mark.parametrize('path, status', [('/', 200), ('/health', 200), ('/nosuch', 404)])
+def test_head_is_answered_without_a_body(server, path, status):
+    """A client reads the next answer right behind the headers."""
+    stream = wire.Stream(server.address)
+    ask(stream, 'GET', path)
+    expected, headers, body = wire.read_response(stream)
+    assert (expected, int(headers['content-length'])) == (status, len(body))
+    ask(stream, 'HEAD', path)
+    ask(stream, 'OPTIONS')
+    deadline = time.monotonic() + 5 * PATIENCE
+    first = stream.until(b'\r\n\r\n', deadline)
+    assert first.startswith(b'HTTP/1.1 %d ' % status)
+    assert b'Content-Length: %d\r\n' % len(body) in first
+    got, headers, _ = wire.read_response(stream)
+    assert (got, headers['allow']) == (405, 'GET, HEAD')
+    stream.close()
+
+
+@pytest.mark.parametrize('method, extra', [
+    ('GET', 'Connection: close\r\n'), ('GET', 'Content-Length: 5\r\n'),
+    ('POST', 'Content-Length: 5\r\n')])
+def test_an_answer_that_is_the_last_one_says_so(server, method, extra):
+    stream = wire.Stream(server.address)
+    ask(stream, method, extra=extra)
+    stream.send(b'hello')
+    _, headers, _ = wire.read_response(stream)
+    assert headers.get('connection') == 'close'
+    assert stream.ended()
+    stream.close()
+
+
+def test_pipelined_requests_are_answered_in_order(server):
+    stream = wire.Stream(server.address)
+    for path in ('/health', '/nosuch', '/', '/health'):
+        ask(stream, 'GET', path)
+    assert [wire.read_response(stream)[0] for _ in range(4)] == [200, 404, 200, 200]
+    stream.close()
+
+
+def test_a_very_long_origin(server):
+    for size in (256, 257, 6000):
+        stream = wire.Stream(server.address)
+        stream.send(wire.request_head(headers={'Origin': 'http://' + 'x' * size}))
+        assert wire.read_response(stream)[0] == 403
+        stream.close()
 
 
 BAD_HEADS = {
