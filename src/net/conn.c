@@ -5,6 +5,7 @@
 
 #include "net/conn.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -153,7 +154,7 @@ conn_reap(struct net *net)
 void
 conn_want_write(struct conn *c, bool want)
 {
-	short what = EV_READ | EV_PERSIST;
+	short what = c->input_ended ? EV_PERSIST : EV_READ | EV_PERSIST;
 
 	if (c->want_write == want || c->state == CONN_DEAD)
 		return;
@@ -302,6 +303,23 @@ read_rest(struct conn *c, size_t need)
 	return r;
 }
 
+/* A peer that asked for a page may close its direction and read on. */
+static void
+input_ended(struct conn *c)
+{
+	if (errno != 0 || c->outq == NULL ||
+	    (c->state != CONN_HTTP && c->state != CONN_FINISHING)) {
+		conn_kill(c);
+		return;
+	}
+	c->input_ended = true;
+	c->linger = false;
+	conn_set_state(c, CONN_FINISHING, c->net->conf->close_timeout);
+	/* What waits is what the event is for: now it is for that alone. */
+	c->want_write = false;
+	conn_want_write(c, true);
+}
+
 static void
 read_some(struct conn *c)
 {
@@ -314,7 +332,7 @@ read_some(struct conn *c)
 		need = frames ? ws_frame_need((uint8_t *)c->in.p, c->in.len) : 0;
 		r = need > 0 ? read_rest(c, need) : read_shared(c);
 		if (r < 0)
-			conn_kill(c);
+			input_ended(c);
 		if (r <= 0)
 			return;
 		stat_add(c->net->stat, bytes_in, r);

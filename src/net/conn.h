@@ -48,6 +48,7 @@ struct conn {
 	uint16_t ping_ticks, pong_ticks; /* as announced when it connected */
 	uint8_t state;                   /* enum conn_state */
 	uint8_t deflate_bits; /* window of what we compress for it; 0: none */
+	bool input_ended;     /* the peer sends no more, but reads */
 	bool want_write;      /* the event listens for EV_WRITE */
 	bool tls_wants_write; /* in a handshake or a read */
 	bool frame_pings;     /* RFC 6455 pings instead of the protocol's */
@@ -115,7 +116,7 @@ void conn_ws_fail(struct conn *c, uint16_t code, const char *reason);
 
 /* ---- conn_io.c: the socket ---- */
 
-/* Reads into P: bytes, 0: nothing now, -1: end of file or an error. */
+/* Reads into P: bytes, 0: nothing now, -1: end of file (errno is 0) or an error. */
 ssize_t conn_read(struct conn *c, void *p, size_t n);
 /* Writes what it can of IOV: bytes (0: nothing now), -1: an error. */
 ssize_t conn_write(struct conn *c, const struct iovec *iov, int n);

@@ -23,6 +23,8 @@ conn_read(struct conn *c, void *p, size_t n)
 			return r;
 		if (r < 0 && (errno == EAGAIN || errno == EINTR))
 			return 0;
+		if (r == 0)
+			errno = 0;
 		return -1;
 	}
 	ERR_clear_error();
@@ -37,7 +39,11 @@ conn_read(struct conn *c, void *p, size_t n)
 		c->tls_wants_write = true;
 		conn_want_write(c, true);
 		return 0;
+	case SSL_ERROR_ZERO_RETURN:
+		errno = 0;
+		return -1;
 	default:
+		errno = EIO;
 		return -1;
 	}
 }

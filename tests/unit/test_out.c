@@ -410,6 +410,33 @@ requests_without_taking_answers_are_cut(void **state)
 	stop();
 }
 
+/* As nc does: a direction that is closed says nothing about the other one. */
+static void
+answers_go_out_to_whoever_asks_no_more(void **state)
+{
+	static const char request[] = "GET /none HTTP/1.1\r\nHost: a\r\n\r\n";
+	unsigned answers = 0;
+
+	(void)state;
+	net_world_start(1, "");
+	attach_peer(0, NULL);
+	for (unsigned n = 0; n < 100; n++)
+		send_bytes(0, request, strlen(request));
+	shutdown(peers[0].fd, SHUT_WR);
+	net_world_turn();
+	assert_true(out_waiting(peers[0].conn) > 0);
+	for (unsigned k = 0; k < 1000 && net_world.net.n_conns > 0; k++) {
+		net_world_turn();
+		receive(0);
+	}
+	assert_int_equal(net_world.net.n_conns, 0);
+	base_buf_byte(&peers[0].in, 0);
+	for (const char *p = peers[0].in.p; (p = strstr(p, "404 page")) != NULL; p++)
+		answers++;
+	assert_int_equal(answers, 100);
+	stop();
+}
+
 /* The queue begins with what is no frame: nothing may be taken for one. */
 static void
 slow_before_its_handshake_went_out(void **state)
@@ -549,6 +576,7 @@ main(void)
 	    cmocka_unit_test(slow_tls_client_is_cut_between_frames),
 	    cmocka_unit_test(lists_of_what_waits_count),
 	    cmocka_unit_test(requests_without_taking_answers_are_cut),
+	    cmocka_unit_test(answers_go_out_to_whoever_asks_no_more),
 	    cmocka_unit_test(slow_before_its_handshake_went_out),
 	    cmocka_unit_test(any_order_of_ends),
 	};
