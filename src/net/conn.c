@@ -16,6 +16,9 @@
 #include "base/base_mem.h"
 #include "net/out.h"
 
+/* Each byte can inflate to a thousand, and all that is read is worked on at once. */
+#define DEFLATED_READ ((size_t)4096)
+
 static void on_event(evutil_socket_t fd, short what, void *arg);
 
 /* ---- deadlines ---- */
@@ -262,11 +265,13 @@ static ssize_t
 read_shared(struct conn *c)
 {
 	struct net *net = c->net;
-	size_t have = c->in.len;
+	size_t have = c->in.len, room = net->rbuf_size - have;
 	ssize_t r;
 
 	base_assert(have < net->rbuf_size);
-	r = conn_read(c, net->rbuf + have, net->rbuf_size - have);
+	if (c->deflate_bits != 0)
+		room = BASE_MIN(room, DEFLATED_READ);
+	r = conn_read(c, net->rbuf + have, room);
 	if (r <= 0)
 		return r;
 	if (have > 0)

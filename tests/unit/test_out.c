@@ -167,13 +167,15 @@ expect_text(unsigned i, const char *part)
 	assert_int_equal(first, WS_FIN | WS_TEXT);
 }
 
-#define HANDSHAKE                                \
+#define DEFLATE "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+#define HANDSHAKE_OF(more)                       \
 	"GET /connection/websocket HTTP/1.1\r\n" \
 	"Host: a\r\n"                            \
 	"Upgrade: websocket\r\n"                 \
 	"Connection: Upgrade\r\n"                \
 	"Sec-WebSocket-Version: 13\r\n"          \
-	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" more "\r\n"
+#define HANDSHAKE HANDSHAKE_OF("")
 
 static void
 skip_head(unsigned i)
@@ -501,6 +503,50 @@ do_something(unsigned i, unsigned step)
 	}
 }
 
+/* Some hundred bytes of a frame are thousands of commands: others wait for few. */
+static void
+little_is_inflated_in_a_turn(void **state)
+{
+	static const char command[] = "{\"id\":1,\"rpc\":{}}\n";
+	const unsigned lines = 60000 / (sizeof(command) - 1), frames = 100;
+	struct base_buf text = {0}, packed = {0}, all = {0};
+	struct ws_deflate *d = ws_deflate_new(9);
+	uint8_t head[WS_HEAD_MAX];
+	uint64_t first;
+	size_t n;
+
+	(void)state;
+	for (unsigned i = 0; i < lines; i++)
+		base_buf_str(&text, command);
+	ws_deflate_message(d, 15, (struct base_slice){text.p, text.len}, &packed);
+	n = ws_frame_head(head, WS_FIN | WS_RSV1 | WS_TEXT, packed.len);
+	head[1] |= 0x80;
+	for (unsigned i = 0; i < frames; i++) {
+		base_buf_add(&all, head, n);
+		base_buf_add(&all, "\0\0\0\0", 4);
+		base_buf_add(&all, packed.p, packed.len);
+	}
+	net_world_start(1, "compression = on\noutput_buffer = \"128m\"");
+	attach_peer(0, NULL);
+	n = strlen(HANDSHAKE_OF(DEFLATE));
+	send_bytes(0, HANDSHAKE_OF(DEFLATE), n);
+	send_text(0, "{\"id\":1,\"connect\":{}}");
+	net_world_turn();
+	send_bytes(0, all.p, all.len);
+	net_world_turn();
+	first = stat_get(net_world.env.stat, commands) - 1;
+	assert_in_range(first, lines, lines * frames / 2);
+	for (unsigned k = 0; k < 100; k++)
+		net_world_turn();
+	assert_int_equal(
+	    stat_get(net_world.env.stat, commands) - 1, (uint64_t)lines * frames);
+	stop();
+	base_buf_free(&text);
+	base_buf_free(&packed);
+	base_buf_free(&all);
+	ws_deflate_free(d);
+}
+
 /* Each client dies or is cut at some point of a turn; all is given back. */
 static void
 any_order_of_ends(void **state)
@@ -578,6 +624,7 @@ main(void)
 	    cmocka_unit_test(requests_without_taking_answers_are_cut),
 	    cmocka_unit_test(answers_go_out_to_whoever_asks_no_more),
 	    cmocka_unit_test(slow_before_its_handshake_went_out),
+	    cmocka_unit_test(little_is_inflated_in_a_turn),
 	    cmocka_unit_test(any_order_of_ends),
 	};
 
