@@ -48,8 +48,10 @@ static const struct input *running;
 
 #ifdef SANITIZED
 #define RUNS 100000
-#include <sanitizer/allocator_interface.h>
 #include <sanitizer/common_interface_defs.h>
+
+/* In clang's allocator_interface.h; gcc has the function and not the header. */
+size_t __sanitizer_get_current_allocated_bytes(void);
 #else
 #define RUNS 1000000
 #endif

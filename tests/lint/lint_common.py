@@ -14,17 +14,19 @@ import tempfile
 
 FOLDERS = ('src', 'plugins', 'tests', 'etc', 'doc', '.ci')
 SKIP_DIRS = {'__pycache__', 'node_modules', 'autom4te.cache', '.deps', '.libs', 'env'}
+# Of a tarball: what the autotools made.
+MADE = {'Makefile.in', 'configure', 'aclocal.m4', 'config.h.in'}
 
 
 def _walk(root):
     """The files of an unpacked tarball: no .git there."""
     for entry in sorted(root.iterdir()):
-        if entry.is_file():
+        if entry.is_file() and entry.name not in MADE:
             yield entry
     for folder in FOLDERS:
         for where, dirs, names in os.walk(root / folder):
             dirs[:] = sorted(d for d in dirs if d not in SKIP_DIRS)
-            for name in sorted(names):
+            for name in sorted(set(names) - MADE):
                 yield pathlib.Path(where) / name
 
 
