@@ -19,7 +19,7 @@
 static void
 set_signals(void)
 {
-	static const int ignored[] = {SIGHUP, SIGINT, SIGPIPE, SIGUSR1};
+	static const int ignored[] = {SIGHUP, SIGINT, SIGPIPE, SIGUSR1, SIGXFSZ};
 	sigset_t none;
 
 	for (size_t i = 0; i < BASE_COUNT(ignored); i++)

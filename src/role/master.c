@@ -163,6 +163,8 @@ open_signals(struct master *m)
 	/* Ignored by whoever started us, it would hide the end of our children. */
 	signal(SIGCHLD, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
+	/* A log that may not grow any more must not stop the chat. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
 		return -1;
 	m->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

@@ -32,14 +32,12 @@
 void
 master_conf_log(enum base_log_level level, const struct base_buf *text)
 {
-	const char *p = text->p, *end = p + text->len;
-
-	while (p < end) {
-		const char *nl = memchr(p, '\n', (size_t)(end - p));
-		size_t n = (size_t)((nl != NULL ? nl : end) - p);
+	for (size_t at = 0; at < text->len;) {
+		const char *p = text->p + at, *nl = memchr(p, '\n', text->len - at);
+		size_t n = nl != NULL ? (size_t)(nl - p) : text->len - at;
 
 		base_log(level, LOG_CONF, "%.*s", (int)n, p);
-		p += n + 1;
+		at += n + 1;
 	}
 }
 

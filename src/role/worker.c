@@ -6,6 +6,7 @@
 #include "role/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@ struct worker {
 	struct fan *fan;
 	struct sess_env env;
 	struct net net;
+	int spare_fd; /* see give_spare; -1: none */
 	bool belt; /* a second went by */
 	bool done;
 };
@@ -113,6 +115,26 @@ on_conf(struct worker *w, uint64_t number, int fd)
 		    LOG_WORKER, "the master does not listen error=%s", strerror(errno));
 }
 
+/* ---- a spare descriptor ---- */
+
+/*
+ * Clients may take all descriptors that there are.  A message with one in it, or a
+ * log that is opened again, gets the place of this one.
+ */
+static void
+give_spare(struct worker *w)
+{
+	if (w->spare_fd >= 0)
+		close(w->spare_fd);
+	w->spare_fd = -1;
+}
+
+static void
+take_spare(struct worker *w)
+{
+	w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 /* ---- events ---- */
 
 static void
@@ -123,12 +145,14 @@ on_ctl(evutil_socket_t fd, short what, void *arg)
 	int r, passed;
 
 	(void)what;
+	give_spare(w);
 	while ((r = ipc_recv(fd, &msg, &passed)) > 0) {
 		if (msg.type == IPC_CONF)
 			on_conf(w, msg.value, passed);
 		else if (passed >= 0)
 			close(passed);
 	}
+	take_spare(w);
 	if (r < 0) {
 		log_error(LOG_WORKER, "the master is gone: stopping");
 		net_stop(&w->net);
@@ -151,7 +175,9 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 		w->done = true;
 		break;
 	case SIGUSR1:
+		give_spare(w);
 		base_log_reopen();
+		take_spare(w);
 		break;
 	}
 }
@@ -244,6 +270,7 @@ start(struct worker *w, struct ipc_env *ipc, char *err, size_t errlen)
 	struct ring_seg *seg = ipc->seg;
 
 	w->ipc = ipc;
+	take_spare(w);
 	ring_seg_confine(seg, ipc->slot);
 	make_loop(w);
 	ring_lane_open(seg, ipc->slot, &w->lane);
@@ -284,6 +311,7 @@ stop(struct worker *w)
 	ring_reader_free(w->reader);
 	ring_interest_close(w->interest);
 	ring_lane_close(w->lane);
+	give_spare(w);
 	for (size_t i = 0; i < w->n_events; i++)
 		event_free(w->events[i]);
 	event_base_free(w->base);
