@@ -391,6 +391,8 @@ run_not_available(struct sess *s, const struct cmd *cmd)
 		sess_disconnect(s, PROTO_DISCONNECT_BAD_REQUEST);
 	else if (chan_namespace(s->env->channels, name) == NULL)
 		reply_error(s, cmd, PROTO_ERROR_UNKNOWN_CHANNEL);
+	else if (!chan_name_valid(name))
+		reply_error(s, cmd, PROTO_ERROR_BAD_REQUEST);
 	else
 		reply_error(s, cmd, PROTO_ERROR_NOT_AVAILABLE);
 }

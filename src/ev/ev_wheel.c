@@ -15,10 +15,11 @@ ev_wheel_init(struct ev_wheel *w, int64_t now_ms)
 }
 
 uint32_t
-ev_wheel_in(const struct ev_wheel *w, int64_t delay_ms)
+ev_wheel_in(const struct ev_wheel *w, int64_t now_ms, int64_t delay_ms)
 {
 	/* One more: the current tick has begun already. */
-	return w->now + 1 + (uint32_t)((delay_ms + EV_TICK_MS - 1) / EV_TICK_MS);
+	return 1 +
+	    (uint32_t)((now_ms - w->start_ms + delay_ms + EV_TICK_MS - 1) / EV_TICK_MS);
 }
 
 void

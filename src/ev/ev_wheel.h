@@ -29,8 +29,11 @@ typedef void ev_wheel_fn(struct ev_wheel_node *node, void *arg);
 /* NOW_MS as of base_time_ms. */
 void ev_wheel_init(struct ev_wheel *w, int64_t now_ms);
 
-/* The tick that is DELAY_MS from now, rounded up. */
-uint32_t ev_wheel_in(const struct ev_wheel *w, int64_t delay_ms);
+/*
+ * The tick that is DELAY_MS after NOW_MS (base_time_ms), rounded up.  The wheel may
+ * have stood still meanwhile, as when the process was stopped.
+ */
+uint32_t ev_wheel_in(const struct ev_wheel *w, int64_t now_ms, int64_t delay_ms);
 
 /* (Re)schedules NODE for TICK. */
 void ev_wheel_set(struct ev_wheel *w, struct ev_wheel_node *node, uint32_t tick);

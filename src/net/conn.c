@@ -44,7 +44,7 @@ conn_set_state(struct conn *c, enum conn_state state, int64_t delay_ms)
 {
 	base_assert(state != CONN_DEAD && c->state <= state);
 	c->state = (uint8_t)state;
-	c->due = delay_ms == 0 ? 0 : ev_wheel_in(&c->net->wheel, delay_ms);
+	c->due = delay_ms == 0 ? 0 : net_deadline(c->net, delay_ms);
 	if (conn_ending(c))
 		c->due_frame = c->due_ping = c->due_pong = c->due_expiry = 0;
 	conn_schedule(c);
@@ -218,10 +218,8 @@ check_total(struct conn *c)
 	if (c->in_counted == 0 ||
 	    net->in_bytes <= net_share(net, net->conf->input_total))
 		return;
-	if (net->env->now_ms - net->input_logged_ms > 10000) {
-		net->input_logged_ms = net->env->now_ms;
+	if (net_log_due(net, &net->input_logged_ms))
 		log_warn(LOG_NET, "input_total is used up: connections are closed");
-	}
 	if (c->state != CONN_WS) {
 		conn_kill(c);
 		return;
@@ -253,8 +251,7 @@ conn_input(struct conn *c, uint8_t *p, size_t n)
 	if (c->state != CONN_WS || (n == 0 && c->rx.opcode == 0))
 		c->due_frame = 0;
 	else if (c->due_frame == 0)
-		c->due_frame =
-		    ev_wheel_in(&c->net->wheel, c->net->conf->handshake_timeout);
+		c->due_frame = net_deadline(c->net, c->net->conf->handshake_timeout);
 	if (c->due_frame != due)
 		conn_schedule(c);
 	check_total(c);

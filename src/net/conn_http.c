@@ -105,8 +105,9 @@ upgrade(struct conn *c, const struct http_request *req)
 
 	if (origin.p != NULL &&
 	    !origin_allowed(&c->net->conf->allowed_origins, origin)) {
-		log_info(LOG_NET, "refused by allowed_origins origin=%.*s",
-		    (int)BASE_MIN(origin.len, 200), origin.p);
+		if (net_log_due(c->net, &c->net->origin_logged_ms))
+			log_info(LOG_NET, "refused by allowed_origins origin=%.*s",
+			    (int)BASE_MIN(origin.len, 200), origin.p);
 		respond_text(c, 403, SHAKE_VERSION NOSNIFF, "Forbidden\n", false);
 		return;
 	}

@@ -39,7 +39,7 @@ sess_expiry(struct sess *s)
 	/* A year is as good as never, and fits the wheel's ticks. */
 	c->due_expiry = 0;
 	if (s->expire_at != 0 && left < INT64_C(365) * 86400)
-		c->due_expiry = ev_wheel_in(&c->net->wheel,
+		c->due_expiry = net_deadline(c->net,
 		    BASE_MAX(left, 0) * 1000 + s->env->conf->expired_close_delay);
 	conn_schedule(c);
 }
@@ -56,8 +56,8 @@ sess_connected(struct sess *s)
 	s->no_ping = c->frame_pings;
 	c->due = 0;
 	/* Spread, so that clients that came together are not pinged together. */
-	c->due_ping = ev_wheel_in(&c->net->wheel,
-	    interval / 2 + base_rand_below((uint32_t)(interval / 2) + 1));
+	c->due_ping = net_deadline(
+	    c->net, interval / 2 + base_rand_below((uint32_t)(interval / 2) + 1));
 	sess_expiry(s);
 }
 
@@ -79,7 +79,7 @@ static void
 app_open(struct conn *c)
 {
 	sess_init(&c->sess, c->net->env);
-	c->due = ev_wheel_in(&c->net->wheel, c->net->conf->stale_timeout);
+	c->due = net_deadline(c->net, c->net->conf->stale_timeout);
 	conn_schedule(c);
 }
 

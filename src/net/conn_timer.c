@@ -46,10 +46,8 @@ frame_due(struct conn *c)
 static void
 ping_due(struct conn *c)
 {
-	struct ev_wheel *wheel = &c->net->wheel;
-
-	c->due_ping = ev_wheel_in(wheel, (int64_t)c->ping_ticks * EV_TICK_MS);
-	c->due_pong = ev_wheel_in(wheel, (int64_t)c->pong_ticks * EV_TICK_MS);
+	c->due_ping = net_deadline(c->net, (int64_t)c->ping_ticks * EV_TICK_MS);
+	c->due_pong = net_deadline(c->net, (int64_t)c->pong_ticks * EV_TICK_MS);
 	if (c->frame_pings) {
 		c->sess.ping_open = true;
 		out_frame(c, WS_FIN | WS_PING, NULL, 0);

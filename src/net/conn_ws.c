@@ -99,13 +99,12 @@ on_pong(struct conn *c)
 static void
 extend(struct conn *c, size_t n)
 {
-	struct ev_wheel *wheel = &c->net->wheel;
 	uint64_t timeout = (uint64_t)c->net->conf->handshake_timeout;
 	uint64_t more = n * timeout / TIMEOUT_BYTES / EV_TICK_MS;
 
 	if (c->due_frame != 0)
 		c->due_frame = (uint32_t)BASE_MIN(
-		    c->due_frame + more, ev_wheel_in(wheel, (int64_t)timeout));
+		    c->due_frame + more, net_deadline(c->net, (int64_t)timeout));
 }
 
 size_t

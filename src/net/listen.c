@@ -126,7 +126,9 @@ static void
 take(struct listener *l, int fd)
 {
 	struct net *net = l->net;
-	bool over = all_connections(net) >= (uint64_t)net->conf->max_connections;
+	/* Who watches the server gets in when it is full too. */
+	bool over = (l->conf->serve & CONF_SERVE_CLIENT) != 0 &&
+	    all_connections(net) >= (uint64_t)net->conf->max_connections;
 	struct conn *c;
 
 	stat_add(net->stat, accepted, 1);
@@ -148,11 +150,9 @@ trouble(struct net *net)
 	int error = errno;
 
 	stat_add(net->stat, accept_errors, 1);
-	if (net->env->now_ms - net->accept_logged_ms > 10000) {
-		net->accept_logged_ms = net->env->now_ms;
+	if (net_log_due(net, &net->accept_logged_ms))
 		log_error(
 		    LOG_NET, "cannot accept connections error=%s", strerror(error));
-	}
 	pause_listeners(net, TROUBLE_MS);
 }
 

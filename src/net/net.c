@@ -18,6 +18,7 @@
 #include "net/out.h"
 
 #define READ_MIN (64u << 10)
+#define LOG_PAUSE_MS 10000
 
 static void
 update_clock(struct net *net)
@@ -137,6 +138,21 @@ net_deflate(struct net *net)
 	if (net->deflate == NULL)
 		net->deflate = ws_deflate_new((int)net->conf->compression_level);
 	return net->deflate;
+}
+
+uint32_t
+net_deadline(const struct net *net, int64_t delay_ms)
+{
+	return ev_wheel_in(&net->wheel, base_time_ms(), delay_ms);
+}
+
+bool
+net_log_due(const struct net *net, int64_t *last_ms)
+{
+	if (*last_ms != 0 && net->env->now_ms - *last_ms < LOG_PAUSE_MS)
+		return false;
+	*last_ms = net->env->now_ms;
+	return true;
 }
 
 uint64_t

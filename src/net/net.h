@@ -56,7 +56,8 @@ struct net {
 	bool flushing;
 	int64_t drain_end; /* base_time_ms at which the last client is told */
 	/* When trouble with accept, and with input_total, was last logged. */
-	int64_t accept_logged_ms, input_logged_ms;
+	/* When each kind of trouble was last logged; see net_log_due. */
+	int64_t origin_logged_ms, accept_logged_ms, input_logged_ms;
 };
 
 /* ENV (with its conf) and FAN stay the caller's. */
@@ -95,6 +96,15 @@ void net_drain(struct net *net);
 void net_stop(struct net *net);
 /* Connections that are left. */
 uint64_t net_left(const struct net *net);
+
+/* The tick of the wheel that is DELAY_MS from now. */
+uint32_t net_deadline(const struct net *net, int64_t delay_ms);
+
+/*
+ * For trouble that strangers or a full machine can cause without end: true, and
+ * *LAST_MS set, if it was not logged in the last ten seconds.
+ */
+bool net_log_due(const struct net *net, int64_t *last_ms);
 
 /* This process's share of a bound that holds for all workers together. */
 uint64_t net_share(const struct net *net, uint64_t total);

@@ -57,7 +57,8 @@ is_never_early(void **state)
 			it->want_ms = -1;
 		} else {
 			it->want_ms = now + delay;
-			ev_wheel_set(&wheel, &it->node, ev_wheel_in(&wheel, delay));
+			ev_wheel_set(
+			    &wheel, &it->node, ev_wheel_in(&wheel, now, delay));
 		}
 		now += rand_r(&seed) % EV_TICK_MS;
 		ev_wheel_run(&wheel, now, fire, NULL);
@@ -85,7 +86,7 @@ fire_pair(struct ev_wheel_node *node, void *arg)
 	if (arg == NULL)
 		ev_wheel_del(&other->node);
 	else
-		ev_wheel_set(&wheel, &it->node, ev_wheel_in(&wheel, 0));
+		ev_wheel_set(&wheel, &it->node, wheel.now + 1);
 }
 
 static void
@@ -105,12 +106,32 @@ lets_handlers_change_it(void **state)
 	ev_wheel_del(&pair[0].node);
 }
 
+/* The process was stopped for a minute: who comes first after it has all its time. */
+static void
+counts_from_now_after_a_stall(void **state)
+{
+	struct item it = {.want_ms = -1};
+
+	(void)state;
+	now = 0;
+	ev_wheel_init(&wheel, now);
+	now = 60000;
+	it.want_ms = now + 1000;
+	ev_wheel_set(&wheel, &it.node, ev_wheel_in(&wheel, now, 1000));
+	ev_wheel_run(&wheel, now, fire, NULL);
+	assert_int_equal(it.fired, 0);
+	now = 61200;
+	ev_wheel_run(&wheel, now, fire, NULL);
+	assert_int_equal(it.fired, 1);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(is_never_early),
 	    cmocka_unit_test(lets_handlers_change_it),
+	    cmocka_unit_test(counts_from_now_after_a_stall),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
