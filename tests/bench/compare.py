@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures chatd beside the least that a server can do, and writes tables.
 
-    make check TESTS=            # builds tests/bench/limit
+    make && make -C tests bench/limit
     tests/bench/compare.py --build BUILD-DIRECTORY [--update doc/performance.md]
 
 Each run starts a fresh server on one core and chatbench on another.  In a round all
@@ -184,7 +184,7 @@ class Where:
             self.cores = None
         for program in (self.chatd, self.chatbench, self.limit):
             if not os.access(program, os.X_OK):
-                sys.exit('compare.py: %s is not there: make; make check TESTS=' % program)
+                sys.exit('compare.py: %s is not there: make; make -C tests bench/limit' % program)
 
     def pin(self, *which):
         """For preexec_fn: binds the process to the WHICH-th of our cores."""
