@@ -120,6 +120,13 @@ def test_configuration(tmp_path):
     assert f"{conf}:{line}" in done.stderr
 
 
+def test_the_two_commands_are_there():
+    commands = re.findall(r"^(\./\S+)", block("sh", "quickstart"), re.M)
+    assert commands == ["./etc/quickstart.sh", "./tests/run.sh"]
+    for command in commands:
+        assert os.access(SOURCE / command, os.X_OK), command
+
+
 def test_documents_are_there():
     for name in re.findall(r"\]\(([^)#]+)\)", TEXT):
         assert (SOURCE / name).exists(), name
