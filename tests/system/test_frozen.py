@@ -37,16 +37,20 @@ def test_a_frozen_worker_delays_nobody(make_server, client):
         for number in range(50):
             publisher.publish('open:f', number)
         assert publisher.publications(50) == list(range(50))
-        # 3.2 MB through a ring of 1 MiB.
-        with load.Bench(server, 'rate', *LOAD, '--duration', 4) as bench:
-            meanwhile = bench.right()
+        # 3.2 MB through a ring of 1 MiB.  A wait for the frozen one would be one of
+        # seconds, each time; a machine that others use is slow at times.
+        limit = max(2 * usual['latency_us']['p99'], 20_000 * PATIENCE)
+        for attempt in range(3):
+            with load.Bench(server, 'rate', *LOAD, '--duration', 4) as bench:
+                meanwhile = bench.right()
+            assert meanwhile['connections'] == meanwhile['up_at_end'] == 100
+            print(attempt, usual['latency_us'], meanwhile['latency_us'])
+            if meanwhile['latency_us']['p99'] < limit:
+                break
+        assert meanwhile['latency_us']['p99'] < limit
         assert sum(load.metrics(server)['ring_lost'].values()) == 0
     finally:
         os.kill(frozen, signal.SIGCONT)
-    print(usual['latency_us'], meanwhile['latency_us'])
-    limit = max(2 * usual['latency_us']['p99'], 20_000 * PATIENCE)
-    assert meanwhile['latency_us']['p99'] < limit
-    assert meanwhile['connections'] == meanwhile['up_at_end'] == 100
 
     until(lambda: load.metrics(server)['ring_lost'][0] > 0, 5)
     publisher.publish('open:f', 'after')
