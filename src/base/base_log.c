@@ -60,13 +60,37 @@ line_head(char *line, size_t size, enum base_log_level level,
 	return n;
 }
 
-/* Control characters in a value (a channel, a path) must not forge a line. */
-static void
-line_clean(char *p)
+/* Bytes of the character of two bytes or more that begins at P; 0: none does. */
+static size_t
+long_character(const unsigned char *p)
 {
-	for (; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
+	size_t n = *p >= 0xf0 && *p <= 0xf4 ? 4 : *p >= 0xe0 ? 3 : *p >= 0xc2 ? 2 : 0;
+
+	if (*p > 0xf4 || (*p == 0xc2 && p[1] < 0xa0))
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
+/*
+ * Control characters in a value (a channel, an origin) must not forge a line or
+ * steer a terminal: neither those of ASCII, nor 0x80 to 0x9f, raw or as UTF-8.
+ */
+static void
+line_clean(char *text)
+{
+	unsigned char *p = (unsigned char *)text;
+
+	while (*p != 0) {
+		size_t n = *p >= 0x80 ? long_character(p) : *p >= 0x20 && *p != 0x7f;
+
+		if (n == 0)
+			*p++ = '?';
+		else
+			p += n;
+	}
 }
 
 void
