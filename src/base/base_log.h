@@ -30,7 +30,8 @@ enum base_log_level {
 	X(RING, "ring")        \
 	X(NET, "net")          \
 	X(TLS, "tls")          \
-	X(TOKEN, "token")
+	X(TOKEN, "token")      \
+	X(PLUGIN, "plugin")
 
 enum base_log_subsystem {
 #define X(id, name) LOG_##id,

@@ -390,3 +390,49 @@ conf_parse_text(const char *text, const char *name, struct base_buf *errors)
 {
 	return parse(name, text, errors);
 }
+
+/* Hands TEXT, which conf_scan_body made, to libConfuse. */
+static void
+parse_scanned_body(struct parser *p, const char *text, const char *file,
+    const struct conf_table *tab, void *instance, struct conf_place *places)
+{
+	cfg_opt_t opts[OPTS_MAX] = {CFG_END()};
+	size_t n = 0;
+	FILE *fp;
+	cfg_t *cfg;
+
+	if (text[0] == 0)
+		return;
+	table_to_cfg(tab, opts, &n);
+	cfg = cfg_init(opts, CFGF_NONE);
+	fp = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
+	base_assert(cfg != NULL && fp != NULL);
+	cfg_set_error_function(cfg, take_error);
+	cfg->filename = base_strdup(file); /* libConfuse frees it */
+	if (cfg_parse_fp(cfg, fp) == CFG_SUCCESS)
+		take_options(p, tab, instance, places, cfg, file);
+	fclose(fp);
+	cfg_free(cfg);
+}
+
+bool
+conf_parse_body(const struct conf_body *body, const struct conf_table *tab,
+    void *instance, int *lines, struct base_buf *errors)
+{
+	struct parser p = {.errors = errors};
+	struct parser *outer = parsing;
+	struct conf_place places[OPTS_MAX] = {0};
+	struct base_buf out = {0};
+	size_t i, before = errors->len;
+
+	parsing = &p;
+	if (conf_scan_body(body, tab, &out, errors))
+		parse_scanned_body(&p, out.p, body->file, tab, instance, places);
+	parsing = outer;
+	if (out.p != NULL)
+		explicit_bzero(out.p, out.len);
+	base_buf_free(&out);
+	for (i = 0; i < tab->n; i++)
+		lines[i] = places[i].line;
+	return errors->len == before && before <= CONF_ERROR_MAX;
+}

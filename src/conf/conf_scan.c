@@ -9,6 +9,7 @@
 
 #include "base/base_assert.h"
 #include "conf/conf_error.h"
+#include "conf/conf_parse.h"
 #include "conf/conf_table.h"
 #include "conf/conf_token.h"
 #include "conf/conf_value.h"
@@ -346,9 +347,9 @@ scan_file(struct scan *s)
 
 /* Bytes that no text has; libConfuse would stop at a NUL and skip the others. */
 static bool
-check_bytes(const char *file, const char *text, size_t len, struct base_buf *errors)
+check_bytes(const char *file, int line, const char *text, size_t len,
+    struct base_buf *errors)
 {
-	int line = 1;
 	size_t i;
 
 	for (i = 0; i < len; i++) {
@@ -382,7 +383,47 @@ conf_scan(const char *file, const char *text, size_t len, struct base_buf *out,
 	};
 
 	base_assert(s.tab->n <= OPTS_MAX);
-	if (!check_bytes(file, text, len, errors) || !scan_file(&s))
+	if (!check_bytes(file, 1, text, len, errors) || !scan_file(&s))
+		return false;
+	base_buf_byte(out, 0);
+	return true;
+}
+
+/* Options up to the end of the text. */
+static bool
+scan_options(struct scan *s)
+{
+	for (;;) {
+		conf_token_next(&s->t);
+		if (s->t.type == CONF_TOKEN_END)
+			return true;
+		if (s->t.type != CONF_TOKEN_WORD)
+			return unexpected(s, "the name of an option is needed");
+		if (!scan_option(s))
+			return false;
+	}
+}
+
+bool
+conf_scan_body(const struct conf_body *body, const struct conf_table *tab,
+    struct base_buf *out, struct base_buf *errors)
+{
+	struct scan s = {
+	    .t = {.file = body->file,
+		.p = body->text,
+		.end = body->text + body->len,
+		.line = body->line,
+		.errors = errors},
+	    .out = out,
+	    .out_line = 1,
+	    .tab = tab,
+	    .section_line = body->line,
+	};
+
+	base_assert(tab->n <= OPTS_MAX && tab->section != NULL);
+	snprintf(s.section, sizeof(s.section), "%s", body->name);
+	if (!check_bytes(body->file, body->line, body->text, body->len, errors) ||
+	    !scan_options(&s))
 		return false;
 	base_buf_byte(out, 0);
 	return true;

@@ -36,4 +36,11 @@
 bool conf_scan(const char *file, const char *text, size_t len, struct base_buf *out,
     struct base_buf *errors) BASE_MUST_CHECK;
 
+struct conf_body;
+struct conf_table;
+
+/* The same for what stands between the braces of a section that has the options TAB. */
+bool conf_scan_body(const struct conf_body *body, const struct conf_table *tab,
+    struct base_buf *out, struct base_buf *errors) BASE_MUST_CHECK;
+
 #endif

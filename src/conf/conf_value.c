@@ -253,8 +253,13 @@ set_str(
 
 	if (check_text(word, why) < 0)
 		return -1;
-	if ((int64_t)len < opt->min) {
+	if ((int64_t)len < opt->min && (len == 0 || opt->min == 1)) {
 		base_buf_str(why, "must not be empty");
+		return -1;
+	}
+	if ((int64_t)len < opt->min) {
+		base_buf_printf(
+		    why, "has %zu bytes: must be at least %" PRId64, len, opt->min);
 		return -1;
 	}
 	if (opt->max != 0 && (int64_t)len > opt->max) {

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-FOLDERS = ('src', 'plugins', 'tests', 'etc', 'doc', '.ci')
+FOLDERS = ('src', 'include', 'plugins', 'tests', 'etc', 'doc', '.ci')
 SKIP_DIRS = {'__pycache__', 'node_modules', 'autom4te.cache', '.deps', '.libs', 'env'}
 # Of a tarball: what the autotools made.
 MADE = {'Makefile.in', 'configure', 'aclocal.m4', 'config.h.in'}
