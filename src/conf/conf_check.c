@@ -70,18 +70,30 @@ is_power_of_two(uint64_t n)
 	return n != 0 && (n & (n - 1)) == 0;
 }
 
+/* Messages go through it, and none may take more than a small part of it. */
+#define CHECK_SHARED(c, field)                                                         \
+	do {                                                                           \
+		const struct conf *shared_conf = (c)->conf;                            \
+		uint64_t largest = shared_conf->max_message_size;                      \
+                                                                                       \
+		if (!is_power_of_two(shared_conf->field))                              \
+			FAIL_MAIN(c, #field,                                           \
+			    "must be a power of two, as 4m, 8m or 16m");               \
+		else if (main_is_good(c, "max_message_size") &&                        \
+		    shared_conf->field / 16 < largest)                                 \
+			FAIL_MAIN(c, #field,                                           \
+			    "must be at least 16 times max_message_size, which is "    \
+			    "%llu bytes",                                              \
+			    (unsigned long long)largest);                              \
+	} while (0)
+
 static void
 check_sizes(const struct check *c)
 {
 	const struct conf *conf = c->conf;
 
-	if (!is_power_of_two(conf->ring_size))
-		FAIL_MAIN(c, "ring_size", "must be a power of two, as 4m, 8m or 16m");
-	else if (main_is_good(c, "max_message_size") &&
-	    conf->ring_size / 16 < conf->max_message_size)
-		FAIL_MAIN(c, "ring_size",
-		    "must be at least 16 times max_message_size, which is %llu bytes",
-		    (unsigned long long)conf->max_message_size);
+	CHECK_SHARED(c, ring_size);
+	CHECK_SHARED(c, queue_size);
 	if (!is_power_of_two((uint64_t)conf->interest_buckets))
 		FAIL_MAIN(c, "interest_buckets",
 		    "must be a power of two, as 32768, 65536 or 131072");
@@ -90,6 +102,11 @@ check_sizes(const struct check *c)
 		FAIL_MAIN(c, "output_total",
 		    "must be at least output_buffer, which is %llu bytes",
 		    (unsigned long long)conf->output_buffer);
+	if (main_is_good(c, "max_message_size") &&
+	    conf->history_reply < conf->max_message_size)
+		FAIL_MAIN(c, "history_reply",
+		    "must be at least max_message_size, which is %llu bytes",
+		    (unsigned long long)conf->max_message_size);
 	if (main_is_good(c, "max_message_size") &&
 	    conf->input_total < conf->max_message_size)
 		FAIL_MAIN(c, "input_total",
@@ -278,6 +295,39 @@ namespace_title_is_good(const char *title)
 	return p - title >= 2;
 }
 
+/* What needs something that this namespace does not have. */
+static void
+check_ordered(const struct check *c, size_t i)
+{
+	const struct conf_namespace *ns = &c->conf->namespaces[i];
+
+	if (ns->history_size == 0 && ns->position != CONF_MODE_OFF)
+		FAIL_NAMESPACE(c, i, "position", "needs history_size");
+	if (ns->history_size == 0 && ns->recover != CONF_MODE_OFF)
+		FAIL_NAMESPACE(c, i, "recover", "needs history_size");
+	if (ns->recover == CONF_MODE_OFF && ns->cache_recovery)
+		FAIL_NAMESPACE(c, i, "cache_recovery", "needs recover");
+	if (ns->archive && strcmp(c->conf->store, "none") == 0)
+		FAIL_NAMESPACE(c, i, "archive", "needs a store, which is \"none\"");
+	if (ns->ack != CONF_ACK_AUTO && !conf_ordered(ns))
+		FAIL_NAMESPACE(c, i, "ack", "needs history_size or archive");
+	if (ns->history_meta_ttl < ns->history_ttl)
+		FAIL_NAMESPACE(c, i, "history_meta_ttl",
+		    "must be at least history_ttl, which is %lld ms",
+		    (long long)ns->history_ttl);
+}
+
+static void
+check_control(const struct check *c)
+{
+	const char *p;
+
+	for (p = c->conf->control_mode; *p >= '0' && *p <= '7'; p++)
+		;
+	if (*p != 0)
+		FAIL_MAIN(c, "control_mode", "must be octal digits, as 0600 or 0660");
+}
+
 static void
 check_namespaces(const struct check *c)
 {
@@ -296,6 +346,7 @@ check_namespaces(const struct check *c)
 			FAIL_NAMESPACE(c, i, "subscribe",
 			    "must be nobody, authenticated or anyone: "
 			    "who subscribes is not a subscriber yet");
+		check_ordered(c, i);
 	}
 	check_titles(c, CONF_TABLE_NAMESPACE);
 }
@@ -311,6 +362,7 @@ conf_check(
 	check_tokens(&c);
 	check_sizes(&c);
 	check_times(&c);
+	check_control(&c);
 	check_listens(&c);
 	check_namespaces(&c);
 }

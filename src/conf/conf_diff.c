@@ -116,11 +116,14 @@ count_namespaces(const struct conf *old, struct conf *fresh, struct base_buf *no
 static size_t
 fit_messages(const struct conf *old, struct conf *fresh, struct base_buf *notes)
 {
-	if (fresh->max_message_size <= fresh->ring_size / 16)
+	uint64_t smaller = BASE_MIN(fresh->ring_size, fresh->queue_size);
+
+	if (fresh->max_message_size <= smaller / 16)
 		return 0;
 	base_buf_printf(notes,
-	    "max_message_size needs a larger ring_size, so a restart of chatd: "
+	    "max_message_size needs a larger %s, so a restart of chatd: "
 	    "still %llu, not %llu\n",
+	    smaller == fresh->ring_size ? "ring_size" : "queue_size",
 	    (unsigned long long)old->max_message_size,
 	    (unsigned long long)fresh->max_message_size);
 	fresh->max_message_size = old->max_message_size;

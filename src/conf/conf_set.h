@@ -18,8 +18,21 @@ enum conf_who {
 	CONF_WHO_ANYONE,
 };
 
+enum conf_mode {
+	CONF_MODE_OFF,
+	CONF_MODE_OPTIONAL,
+	CONF_MODE_ON,
+};
+
+enum conf_ack {
+	CONF_ACK_AUTO,
+	CONF_ACK_MEMORY,
+	CONF_ACK_SPOOL,
+};
+
 #define CONF_SERVE_CLIENT  1u
 #define CONF_SERVE_METRICS 2u
+#define CONF_SERVE_ADMIN   4u /* the control socket; no word in the file */
 
 struct conf_file {
 	char *path; /* never NULL; empty: not set */
@@ -42,6 +55,8 @@ struct conf_list {
 #define CONF_CTYPE_FILE  struct conf_file
 #define CONF_CTYPE_LIST  struct conf_list
 #define CONF_CTYPE_WHO   enum conf_who
+#define CONF_CTYPE_MODE  enum conf_mode
+#define CONF_CTYPE_ACK   enum conf_ack
 #define CONF_CTYPE_LEVEL enum base_log_level
 #define CONF_CTYPE_SERVE unsigned
 
@@ -72,5 +87,21 @@ struct conf {
 #undef CONF_FIELD
 
 void conf_free(struct conf *conf);
+
+/* Channels of NS have an order: they go through the broker. */
+static inline bool
+conf_ordered(const struct conf_namespace *ns)
+{
+	return ns->history_size > 0 || ns->archive;
+}
+
+/* ack, with what auto stands for. */
+static inline enum conf_ack
+conf_ack(const struct conf_namespace *ns)
+{
+	if (ns->ack != CONF_ACK_AUTO)
+		return ns->ack;
+	return ns->archive ? CONF_ACK_SPOOL : CONF_ACK_MEMORY;
+}
 
 #endif

@@ -21,6 +21,8 @@ enum conf_type {
 	CONF_FILE,
 	CONF_LIST,
 	CONF_WHO,
+	CONF_MODE,
+	CONF_ACK,
 	CONF_LEVEL,
 	CONF_SERVE,
 };
@@ -28,6 +30,7 @@ enum conf_type {
 enum conf_change {
 	CONF_LIVE,
 	CONF_NEWCONN,
+	CONF_STORE,
 	CONF_DAEMON,
 };
 

@@ -26,6 +26,10 @@ type_words(enum conf_type type)
 		return conf_words_bool;
 	case CONF_WHO:
 		return conf_words_who;
+	case CONF_MODE:
+		return conf_words_mode;
+	case CONF_ACK:
+		return conf_words_ack;
 	case CONF_LEVEL:
 		return conf_words_level;
 	case CONF_SERVE:
@@ -63,6 +67,10 @@ conf_value_number(const struct conf_opt *opt, const void *field)
 		return *(const bool *)field;
 	case CONF_WHO:
 		return *(const enum conf_who *)field;
+	case CONF_MODE:
+		return *(const enum conf_mode *)field;
+	case CONF_ACK:
+		return *(const enum conf_ack *)field;
 	case CONF_LEVEL:
 		return *(const enum base_log_level *)field;
 	case CONF_SERVE:
@@ -84,6 +92,12 @@ set_number(const struct conf_opt *opt, void *field, int64_t n)
 		break;
 	case CONF_WHO:
 		*(enum conf_who *)field = (enum conf_who)n;
+		break;
+	case CONF_MODE:
+		*(enum conf_mode *)field = (enum conf_mode)n;
+		break;
+	case CONF_ACK:
+		*(enum conf_ack *)field = (enum conf_ack)n;
 		break;
 	case CONF_LEVEL:
 		*(enum base_log_level *)field = (enum base_log_level)n;
@@ -360,6 +374,8 @@ conf_value_set(const struct conf_opt *opt, void *field, const char *const *words
 		return set_from_number(opt, field, words[0], why);
 	case CONF_BOOL:
 	case CONF_WHO:
+	case CONF_MODE:
+	case CONF_ACK:
 	case CONF_LEVEL:
 	case CONF_SERVE:
 		return set_from_words(opt, field, words, n, why);
@@ -450,6 +466,8 @@ conf_value_format(const struct conf_opt *opt, const void *field, struct base_buf
 		    out, conf_words_name(words, conf_value_number(opt, field)));
 		break;
 	case CONF_WHO:
+	case CONF_MODE:
+	case CONF_ACK:
 	case CONF_LEVEL:
 		conf_value_quote(
 		    out, conf_words_name(words, conf_value_number(opt, field)));

@@ -19,6 +19,12 @@ const struct conf_word conf_words_who[] = {{"nobody", CONF_WHO_NOBODY},
     {"authenticated_subscriber", CONF_WHO_AUTHENTICATED_SUBSCRIBER},
     {"authenticated", CONF_WHO_AUTHENTICATED}, {"anyone", CONF_WHO_ANYONE}, {NULL, 0}};
 
+const struct conf_word conf_words_mode[] = {{"off", CONF_MODE_OFF},
+    {"optional", CONF_MODE_OPTIONAL}, {"on", CONF_MODE_ON}, {NULL, 0}};
+
+const struct conf_word conf_words_ack[] = {{"auto", CONF_ACK_AUTO},
+    {"memory", CONF_ACK_MEMORY}, {"spool", CONF_ACK_SPOOL}, {NULL, 0}};
+
 const struct conf_word conf_words_level[] = {{"error", BASE_LOG_ERROR},
     {"warn", BASE_LOG_WARN}, {"info", BASE_LOG_INFO}, {"debug", BASE_LOG_DEBUG},
     {NULL, 0}};

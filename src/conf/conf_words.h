@@ -14,6 +14,8 @@ struct conf_word {
 /* Terminated by a NULL word; the first word of a value is the one written. */
 extern const struct conf_word conf_words_bool[];
 extern const struct conf_word conf_words_who[];
+extern const struct conf_word conf_words_mode[];
+extern const struct conf_word conf_words_ack[];
 extern const struct conf_word conf_words_level[];
 extern const struct conf_word conf_words_serve[];
 extern const struct conf_word conf_words_size[]; /* suffix and factor */

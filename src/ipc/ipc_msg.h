@@ -21,6 +21,9 @@ enum ipc_type {
 	IPC_CONF_DONE,
 	/* child to master: VALUE clients are left to close while draining */
 	IPC_DRAIN,
+	/* master to broker: the process with a slot and generation is dead and reaped.
+	 * value: slot << 32 | generation */
+	IPC_GONE,
 };
 
 struct ipc_msg {

@@ -16,6 +16,18 @@ struct stat_page {
 #undef X
 };
 
+struct stat_broker {
+#define X(kind, name, help) _Atomic uint64_t name;
+	STAT_BROKER(X)
+#undef X
+};
+
+struct stat_archiver {
+#define X(kind, name, help) _Atomic uint64_t name;
+	STAT_ARCHIVER(X)
+#undef X
+};
+
 /* Only the owner writes, so no locked instruction is needed. */
 #define stat_add(page, name, n)                                                        \
 	atomic_store_explicit(&(page)->name,                                           \

@@ -71,11 +71,13 @@ test_daemon(void **state BASE_UNUSED)
 }
 
 /* The rule of the ring's size holds for what is left of a change. */
+#define LARGE "queue_size = 16m history_reply = 1m "
+
 static void
 test_message_outgrows_ring(void **state BASE_UNUSED)
 {
-	struct conf *conf = settle(A,
-	    A "ring_size = 16m max_message_size = 1m demo = on", 1,
+	struct conf *conf = settle(A LARGE,
+	    A LARGE "ring_size = 16m max_message_size = 1m demo = on", 1,
 	    "ring_size needs a restart of chatd: still 8m, not 16m\n"
 	    "max_message_size needs a larger ring_size, so a restart of chatd: still "
 	    "65536, not 1048576\n");
@@ -83,9 +85,15 @@ test_message_outgrows_ring(void **state BASE_UNUSED)
 	assert_int_equal(conf->max_message_size, 65536);
 	assert_int_equal(conf->ring_size, 8 << 20);
 	conf_free(conf);
-	conf = settle(A, A "ring_size = 16m max_message_size = 512k", 1,
+	conf = settle(A LARGE, A LARGE "ring_size = 16m max_message_size = 512k", 1,
 	    "ring_size needs a restart of chatd: still 8m, not 16m\n");
 	assert_int_equal(conf->max_message_size, 512 << 10);
+	conf_free(conf);
+	conf = settle(A, A "queue_size = 4m max_message_size = 256k", 0,
+	    "queue_size needs a restart of chatd: still 2m, not 4m\n"
+	    "max_message_size needs a larger queue_size, so a restart of chatd: still "
+	    "65536, not 262144\n");
+	assert_int_equal(conf->max_message_size, 65536);
 	conf_free(conf);
 }
 

@@ -32,12 +32,21 @@ static const char full_text[] =
     "close_timeout = 100ms ping_interval = 2m pong_timeout = 7s\n"
     "expired_close_delay = 0 drain_time = 1h compression = on compression_level = 9\n"
     "compression_min_size = 0 ring_size = 1g interest_buckets = 64\n"
+    "queue_size = 1m control_mode = 0660 control_group = g store = other\n"
+    "store_batch = 2 store_batch_time = 1s store_rate = 3 store_timeout = 4s\n"
+    "store_retry_max = 5s read_timeout = 6s read_max = 7 spool_size = 8m\n"
+    "history_total = 9m history_limit = 10 history_reply = 128k tail_total = 11m\n"
+    "tail_linger = 12s presence_total = 13m idempotency_ttl = 14s\n"
+    "broker_timeout = 15s\n"
     "listen one { address = 127.0.0.1:1 serve = {metrics} backlog = 5\n"
     "  tls_certificate = \"own.crt\" tls_key = \"own.key\" }\n"
     "listen 'two \"x' { address = \"[::1]:2\" serve = {metrics, client} }\n"
     "namespace \"\" { subscribe = authenticated publish = anyone }\n"
     "namespace ns { subscribe = anyone publish = authenticated_subscriber\n"
-    "  user_limited_channels = on }\n";
+    "  user_limited_channels = on history_size = 1 history_ttl = 2s\n"
+    "  history_meta_ttl = 3s history_for = subscriber position = optional\n"
+    "  recover = on cache_recovery = on presence = on presence_for = anyone\n"
+    "  join_leave = optional archive = on ack = spool }\n";
 
 static int
 enter(void **state)

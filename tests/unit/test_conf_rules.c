@@ -26,9 +26,19 @@ static const struct rule size_rules[] = {
     {LISTEN "ring_size = 64k\nmax_message_size = 4097",
 	"t.conf:2: ring_size: must be at least 16 times max_message_size, which is "
 	"4097 bytes\n"},
-    {LISTEN "\nmax_message_size = 1m",
+    {LISTEN "queue_size = 16m history_reply = 1m\nmax_message_size = 1m",
 	"t.conf:1: ring_size: must be at least 16 times max_message_size, which is "
 	"1048576 bytes\n"},
+    {LISTEN "queue_size = 3m",
+	"t.conf:2: queue_size: must be a power of two, as 4m, 8m or 16m\n"},
+    {LISTEN "\nmax_message_size = 512k",
+	"t.conf:1: queue_size: must be at least 16 times max_message_size, which is "
+	"524288 bytes\n"},
+    {LISTEN "queue_size = 64m ring_size = 64m\nmax_message_size = 1m",
+	"t.conf:1: history_reply: must be at least max_message_size, which is 1048576 "
+	"bytes\n"},
+    {LISTEN "control_mode = \"0680\"",
+	"t.conf:2: control_mode: must be octal digits, as 0600 or 0660\n"},
     {LISTEN "ring_size = 3m",
 	"t.conf:2: ring_size: must be a power of two, as 4m, 8m or 16m\n"},
     {LISTEN "interest_buckets = 65",
@@ -111,6 +121,18 @@ static const struct rule namespace_rules[] = {
     {LISTEN "namespace \"a:b\" { }",
 	"t.conf:2: namespace \"a:b\": must be empty, or two or more letters, "
 	"digits, - or _\n"},
+    {LISTEN "namespace ab { history_size = 1 position = on recover = optional\n"
+	    "cache_recovery = on archive = on ack = memory }", NULL},
+    {LISTEN "namespace ab { recover = on\nposition = optional\nack = spool\n"
+	    "history_ttl = 2s history_meta_ttl = 1s }",
+	"t.conf:3: position: needs history_size\n"
+	"t.conf:2: recover: needs history_size\n"
+	"t.conf:4: ack: needs history_size or archive\n"
+	"t.conf:5: history_meta_ttl: must be at least history_ttl, which is 2000 ms\n"},
+    {LISTEN "namespace ab { history_size = 1\ncache_recovery = on }",
+	"t.conf:3: cache_recovery: needs recover\n"},
+    {LISTEN "store = none\nnamespace ab {\narchive = on }",
+	"t.conf:4: archive: needs a store, which is \"none\"\n"},
     {LISTEN "namespace ab {\n subscribe = subscriber }",
 	"t.conf:3: subscribe: must be nobody, authenticated or anyone: who "
 	"subscribes is not a subscriber yet\n"},
