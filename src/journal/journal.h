@@ -24,26 +24,27 @@ struct journal; /* one environment; the writer's handle */
 
 enum journal_error {
 	JOURNAL_OK = 0,
-	JOURNAL_RETRY = -1,  /* the map has grown: begin again */
-	JOURNAL_FULL = -2,   /* spool or history is at its limit, or the disk is full */
-	JOURNAL_IO = -3,     /* a system call failed, or memory is short */
+	JOURNAL_RETRY = -1, /* the map has grown: begin again */
+	JOURNAL_FULL = -2, /* spool or history is at its limit, or the disk is full */
+	JOURNAL_IO = -3, /* a system call failed, or memory is short */
 	JOURNAL_ABSENT = -4, /* there is no such thing */
 };
 
 #define JOURNAL_EPOCH_LEN 8
-#define JOURNAL_ID_LEN    16
-#define JOURNAL_SLOTS     64
+#define JOURNAL_ID_LEN 16
+#define JOURNAL_SLOTS 64
 
 struct journal_opts {
-	const char *dir;  /* of the environment; made if it is not there */
+	const char *dir; /* of the environment; made if it is not there */
 	const char *name; /* for messages: "spool" or "history" */
-	bool sync;        /* each commit is durable */
+	bool sync; /* each commit is durable */
 	uint64_t spool_limit, history_limit; /* bytes of records */
 };
 
 /* Gauges; of this moment. */
 struct journal_figures {
-	uint64_t spool_records, spool_bytes, spool_first, spool_last; /* numbers, 0: none */
+	uint64_t spool_records, spool_bytes, spool_first,
+	    spool_last; /* numbers, 0: none */
 	uint64_t spool_first_ns; /* when the oldest was accepted; 0: none */
 	uint64_t dead_records;
 	uint64_t history_records, history_bytes, streams, keys;
@@ -121,8 +122,9 @@ int journal_put(struct journal *j, struct base_slice channel,
 /* ---- idempotency keys; in a transaction ---- */
 
 /* JOURNAL_OK: KEY was used in CHANNEL, with this place; JOURNAL_ABSENT. */
-int journal_key_find(struct journal *j, struct base_slice channel, struct base_slice key,
-    int64_t now_ms, struct journal_place *place_r) BASE_MUST_CHECK;
+int journal_key_find(struct journal *j, struct base_slice channel,
+    struct base_slice key, int64_t now_ms,
+    struct journal_place *place_r) BASE_MUST_CHECK;
 int journal_key_put(struct journal *j, struct base_slice channel, struct base_slice key,
     const struct journal_place *place, int64_t expire_ms) BASE_MUST_CHECK;
 
@@ -130,8 +132,8 @@ int journal_key_put(struct journal *j, struct base_slice channel, struct base_sl
 
 /* How far the queue of SLOT was consumed, by what is committed with it.  Valid for the
  * segment of BOOT alone. */
-int journal_position_put(struct journal *j, uint64_t boot, unsigned slot,
-    uint64_t pos) BASE_MUST_CHECK;
+int journal_position_put(
+    struct journal *j, uint64_t boot, unsigned slot, uint64_t pos) BASE_MUST_CHECK;
 /* False: nothing is known, or it is of another segment. */
 bool journal_position(struct journal *j, uint64_t boot, unsigned slot, uint64_t *pos_r);
 
@@ -145,8 +147,9 @@ int journal_note(struct journal *j, struct base_buf *note_r) BASE_MUST_CHECK;
 typedef bool (*journal_pub_fn)(void *arg, uint64_t offset, struct base_slice json);
 
 struct journal_range {
-	uint64_t since;   /* after it, or with reverse before it; 0 with reverse: from the newest */
-	uint64_t limit;   /* publications */
+	uint64_t
+	    since; /* after it, or with reverse before it; 0 with reverse: from the newest */
+	uint64_t limit; /* publications */
 	bool reverse;
 	bool newest; /* of those after SINCE the newest LIMIT, oldest of them first */
 };
@@ -162,14 +165,15 @@ int journal_extent(struct journal *j, struct base_slice channel,
     const struct journal_rules *rules, int64_t now_ms,
     struct journal_extent *extent_r) BASE_MUST_CHECK;
 int journal_history(struct journal *j, struct base_slice channel,
-    const struct journal_rules *rules, const struct journal_range *range, int64_t now_ms,
-    struct journal_extent *extent_r, journal_pub_fn fn, void *arg) BASE_MUST_CHECK;
+    const struct journal_rules *rules, const struct journal_range *range,
+    int64_t now_ms, struct journal_extent *extent_r, journal_pub_fn fn,
+    void *arg) BASE_MUST_CHECK;
 
 /* ---- spool and dead letters; in a transaction ---- */
 
 /* Forgets all up to NUMBER, at most BUDGET records; *LEFT_R: there are more. */
-int journal_spool_done(struct journal *j, uint64_t number, unsigned budget,
-    bool *left_r) BASE_MUST_CHECK;
+int journal_spool_done(
+    struct journal *j, uint64_t number, unsigned budget, bool *left_r) BASE_MUST_CHECK;
 /* Moves one record to the dead letters; JOURNAL_ABSENT: it is not in the spool. */
 int journal_dead(struct journal *j, uint64_t number, int code, struct base_slice reason,
     int64_t now_ms) BASE_MUST_CHECK;
@@ -188,15 +192,16 @@ struct journal_dead {
 };
 typedef bool (*journal_dead_fn)(void *arg, const struct journal_dead *dead);
 /* Those after NUMBER; also outside a transaction. */
-int journal_dead_list(struct journal *j, uint64_t number, journal_dead_fn fn,
-    void *arg) BASE_MUST_CHECK;
+int journal_dead_list(
+    struct journal *j, uint64_t number, journal_dead_fn fn, void *arg) BASE_MUST_CHECK;
 
 /* ---- upkeep ---- */
 
 /* In a transaction: drops up to BUDGET records of streams, keys and histories whose
  * time is over. */
 int journal_sweep(struct journal *j, int64_t now_ms, unsigned budget) BASE_MUST_CHECK;
-/* Of a journal that does not sync: when a second or so has passed since the last time, begins to in the background. */
+/* Of a journal that does not sync: when a second or so has passed since the last
+ * time, begins to in the background. */
 void journal_sync_due(struct journal *j, int64_t now_ms);
 
 #endif

@@ -29,7 +29,8 @@ void journal_tail_close(struct journal_tail *t);
 
 /*
  * Shows records after NUMBER, in their order.  What is shown is valid in FN alone.
- * JOURNAL_OK, JOURNAL_RETRY (the map has grown, which is dealt with: again), JOURNAL_IO.
+ * JOURNAL_OK, JOURNAL_RETRY (the map has grown, which is dealt with: again) or
+ * JOURNAL_IO.
  */
 int journal_tail_read(struct journal_tail *t, uint64_t number, journal_spooled_fn fn,
     void *arg) BASE_MUST_CHECK;

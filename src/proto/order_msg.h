@@ -25,43 +25,49 @@
  *
  * Members that each one uses stand in its text; all others are 0 or empty.
  */
-#define ORDER_KINDS(X) \
-	/* from a worker or the archiver */ \
-	X(HELLO, "first of a new owner of the slot: number = its generation") \
-	X(PUBLISH, "req channel key user client conn_info chan_info data: data is JSON, " \
-		   "the others may be empty") \
-	X(FOLLOW, "req channel epoch offset limit: the newest publications after " \
-		  "offset, at most limit; epoch may be empty") \
-	X(HISTORY, "req channel epoch offset limit, F_REVERSE, F_SINCE: as the " \
-		   "protocol's history; limit < 0: as many as are allowed") \
-	X(JOIN, "channel user client conn_info chan_info: is present from now on") \
-	X(LEAVE, "channel client: is not any more") \
-	X(PRESENCE_RESET, "forget all joins of this slot: they come anew") \
-	X(PRESENCE, "req channel") \
-	X(PRESENCE_STATS, "req channel") \
-	X(CHANNELS, "req data: names of channels with subscribers that match the " \
-		    "glob data (empty: all)") \
-	X(CHANNELS_PART, "req data, F_MORE: a worker's answer to ASK_CHANNELS") \
-	X(DEAD_LIST, "req number limit: dead letters after number") \
+#define ORDER_KINDS(X)                                                                \
+	/* from a worker or the archiver */                                           \
+	X(HELLO, "first of a new owner of the slot: number = its generation")         \
+	X(PUBLISH,                                                                    \
+	    "req channel key user client conn_info chan_info data: data is JSON, "    \
+	    "the others may be empty")                                                \
+	X(FOLLOW,                                                                     \
+	    "req channel epoch offset limit: the newest publications after "          \
+	    "offset, at most limit; epoch may be empty")                              \
+	X(HISTORY,                                                                    \
+	    "req channel epoch offset limit, F_REVERSE, F_SINCE: as the "             \
+	    "protocol's history; limit < 0: as many as are allowed")                  \
+	X(JOIN, "channel user client conn_info chan_info: is present from now on")    \
+	X(LEAVE, "channel client: is not any more")                                   \
+	X(PRESENCE_RESET, "forget all joins of this slot: they come anew")            \
+	X(PRESENCE, "req channel")                                                    \
+	X(PRESENCE_STATS, "req channel")                                              \
+	X(CHANNELS,                                                                   \
+	    "req data: names of channels with subscribers that match the "            \
+	    "glob data (empty: all)")                                                 \
+	X(CHANNELS_PART, "req data, F_MORE: a worker's answer to ASK_CHANNELS")       \
+	X(DEAD_LIST, "req number limit: dead letters after number")                   \
 	X(DEAD_RETRY, "req number: puts the dead letter back into the spool; 0: all") \
-	X(DEAD_DROP, "req number: forgets the dead letter; 0: all") \
-	/* from the archiver alone; F_MEMORY: of the journal that is not synced */ \
-	X(ARCHIVED, "number: all up to this one of the spool are in the database") \
-	X(DEAD, "number code data: the database refuses it, for the reason data") \
-	X(ROWS, "req code data, F_MORE: answer to READ; data is a list of publications") \
-	/* from the broker */ \
-	X(BROKER_HELLO, "a new broker: number = its generation") \
-	X(PUBLISHED, "req code epoch offset; data: a text of its own for the error") \
-	X(FOLLOWED, "req code epoch number = top, offset = as asked, data, F_MORE") \
-	X(HISTORY_IS, "req code epoch number = top, data, F_MORE") \
-	X(PRESENCE_IS, "req code data, F_MORE: list of client and info") \
-	X(PRESENCE_STATS_IS, "req code number = clients, offset = users") \
-	X(CHANNELS_ARE, "req code data, F_MORE: list of name and subscribers") \
-	X(ASK_CHANNELS, "req data: CHANNELS, passed on to every worker") \
-	X(DEAD_ARE, "req code data, F_MORE: list of dead letters") \
-	X(DEAD_DONE, "req code number = how many") \
-	X(READ, "req channel epoch offset limit number = most bytes, F_REVERSE; to the " \
-		"archiver: publications before or after offset from the database") \
+	X(DEAD_DROP, "req number: forgets the dead letter; 0: all")                   \
+	/* from the archiver alone; F_MEMORY: of the journal that is not synced */    \
+	X(ARCHIVED, "number: all up to this one of the spool are in the database")    \
+	X(DEAD, "number code data: the database refuses it, for the reason data")     \
+	X(ROWS,                                                                       \
+	    "req code data, F_MORE: answer to READ; data is a list of publications")  \
+	/* from the broker */                                                         \
+	X(BROKER_HELLO, "a new broker: number = its generation")                      \
+	X(PUBLISHED, "req code epoch offset; data: a text of its own for the error")  \
+	X(FOLLOWED, "req code epoch number = top, offset = as asked, data, F_MORE")   \
+	X(HISTORY_IS, "req code epoch number = top, data, F_MORE")                    \
+	X(PRESENCE_IS, "req code data, F_MORE: list of client and info")              \
+	X(PRESENCE_STATS_IS, "req code number = clients, offset = users")             \
+	X(CHANNELS_ARE, "req code data, F_MORE: list of name and subscribers")        \
+	X(ASK_CHANNELS, "req data: CHANNELS, passed on to every worker")              \
+	X(DEAD_ARE, "req code data, F_MORE: list of dead letters")                    \
+	X(DEAD_DONE, "req code number = how many")                                    \
+	X(READ,                                                                       \
+	    "req channel epoch offset limit number = most bytes, F_REVERSE; to the "  \
+	    "archiver: publications before or after offset from the database")        \
 	X(SPOOLED, "to the archiver: there is something new in a spool")
 
 enum order_kind {
@@ -69,23 +75,24 @@ enum order_kind {
 #define X(name, text) ORDER_##name,
 	ORDER_KINDS(X)
 #undef X
-	ORDER_KINDS_N,
+	    ORDER_KINDS_N,
 };
 
-#define ORDER_F_MORE    1u /* another part follows */
+#define ORDER_F_MORE 1u /* another part follows */
 #define ORDER_F_REVERSE 2u /* newest first */
-#define ORDER_F_SINCE   4u /* offset and epoch were given */
-#define ORDER_F_MEMORY  8u /* of the journal that is not synced */
+#define ORDER_F_SINCE 4u /* offset and epoch were given */
+#define ORDER_F_MEMORY 8u /* of the journal that is not synced */
 
 /* The texts, in the order in which they follow the fixed part.  X(name) */
-#define ORDER_TEXTS(X) X(epoch) X(key) X(user) X(client) X(conn_info) X(chan_info) X(data)
+#define ORDER_TEXTS(X) \
+	X(epoch) X(key) X(user) X(client) X(conn_info) X(chan_info) X(data)
 
 struct order_msg {
 	enum order_kind kind;
 	uint32_t flags;
-	int32_t code;    /* 0, or enum proto_error */
+	int32_t code; /* 0, or enum proto_error */
 	int32_t limit;
-	uint64_t req;    /* the requester's number; 0: it wants no answer */
+	uint64_t req; /* the requester's number; 0: it wants no answer */
 	uint64_t offset, number;
 	struct base_slice channel; /* the record's name */
 #define X(name) struct base_slice name;
