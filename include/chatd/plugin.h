@@ -300,8 +300,8 @@ struct chatd_sink {
 /* ---- what all kinds have --------------------------------------------------------- */
 
 /*
- * The life of a plugin: check, in a process that ends thereafter; or init, start,
- * the functions of its kind, stop, start again or fini.  SELF is what init has set.
+ * The life of a plugin: check; init, start, the functions of its kind, stop, start
+ * again or fini.  SELF is what init has set.
  * CONF is the plugin's own structure, filled from its options.
  */
 struct chatd_life {
@@ -311,9 +311,10 @@ struct chatd_life {
 	 */
 	int (*check)(const void *conf, struct chatd_error *err);
 	/*
-	 * After the fork, before the loop runs.  May allocate and make its objects;
-	 * must not wait for anything.  When it fails it leaves nothing behind: fini is
-	 * not called.
+	 * Before the loop runs.  May allocate and make its objects; must not wait for
+	 * anything, and changes nothing outside of the process, because fini may
+	 * follow at once: chatd also tries whether a configuration works so far.  When
+	 * it fails it leaves nothing behind: fini is not called.
 	 */
 	int (*init)(struct chatd_host *host, const void *conf, void **self_r,
 	    struct chatd_error *err);

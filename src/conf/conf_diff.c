@@ -5,6 +5,7 @@
 
 #include "conf/conf_diff.h"
 
+#include "conf/conf_plugin.h"
 #include "conf/conf_value.h"
 
 /* "workers needs a restart of chatd: still 2, not 4" */
@@ -139,5 +140,20 @@ conf_diff_settle(const struct conf *old, struct conf *fresh, struct base_buf *no
 	changed -= fit_messages(old, fresh, notes);
 	changed += settle_listens(old, fresh, notes);
 	changed += count_namespaces(old, fresh, notes);
+	changed += !conf_plugin_same(old, fresh, fresh->store);
 	return changed;
+}
+
+bool
+conf_diff_store(const struct conf *old, const struct conf *fresh)
+{
+	const struct conf_table *tab = &conf_tables[CONF_TABLE_MAIN];
+	const struct conf_opt *opt;
+
+	for (opt = tab->opts; opt < tab->opts + tab->n; opt++)
+		if (opt->change == CONF_STORE &&
+		    !conf_value_equal(
+			opt, conf_opt_peek(opt, old), conf_opt_peek(opt, fresh)))
+			return true;
+	return !conf_plugin_same(old, fresh, fresh->store);
 }

@@ -17,4 +17,7 @@
 size_t conf_diff_settle(const struct conf *old, struct conf *fresh,
     struct base_buf *notes);
 
+/* Whether the archiver has to be started again for what it takes from FRESH. */
+bool conf_diff_store(const struct conf *old, const struct conf *fresh);
+
 #endif

@@ -7,8 +7,9 @@
 
 #include "conf/conf_value.h"
 
-static void
-dump_options(const struct conf_table *tab, const void *instance, struct base_buf *out)
+void
+conf_dump_options(
+    const struct conf_table *tab, const void *instance, struct base_buf *out)
 {
 	const char *indent = tab->section != NULL ? "\t" : "";
 	const struct conf_opt *opt;
@@ -35,7 +36,7 @@ conf_dump(const struct conf *conf, struct base_buf *out)
 	const struct conf_section *section;
 	size_t i;
 
-	dump_options(&conf_tables[CONF_TABLE_MAIN], conf, out);
+	conf_dump_options(&conf_tables[CONF_TABLE_MAIN], conf, out);
 	for (tab = conf_tables; tab < conf_tables + CONF_TABLES; tab++) {
 		if (tab->section == NULL)
 			continue;
@@ -44,7 +45,7 @@ conf_dump(const struct conf *conf, struct base_buf *out)
 			base_buf_printf(out, "%s ", tab->section);
 			conf_value_quote(out, section->title);
 			base_buf_str(out, " {\n");
-			dump_options(tab, section, out);
+			conf_dump_options(tab, section, out);
 			base_buf_str(out, "}\n");
 		}
 	}

@@ -5,10 +5,14 @@
 #define CONF_DUMP_H
 
 #include "base/base_buf.h"
-#include "conf/conf_set.h"
+#include "conf/conf_table.h"
 
 /* Appends the effective configuration in chat.conf's syntax; secrets are masked. */
 void conf_dump(const struct conf *conf, struct base_buf *out);
+
+/* The same for the options of one section, without its name and braces. */
+void conf_dump_options(const struct conf_table *tab, const void *instance,
+    struct base_buf *out);
 
 /*
  * Appends all of CONF, contents of files included, in a form that conf_unpack of

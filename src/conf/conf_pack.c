@@ -6,6 +6,9 @@
  *	the options of the file, in the order of the table
  *	for each kind of section: u64 how many, then for each
  *	     string title, string file, u64 line, its options
+ *	string file, string store_file (empty: not given), u64 store_line
+ *	u64 how many sections of plugins, then for each
+ *	     string name, string file, u64 line, string text, u64 its line
  *
  * An option is an i64 for all that is a number, else
  *	string   u64 length, bytes without a NUL
@@ -23,10 +26,11 @@
 #include "base/base_hash.h"
 #include "base/base_mem.h"
 #include "conf/conf_dump.h"
+#include "conf/conf_plugin.h"
 #include "conf/conf_value.h"
 #include "conf/conf_words.h"
 
-#define PACK_MAGIC 0x63686174636f6e01u /* "chatcon", version 1 */
+#define PACK_MAGIC 0x63686174636f6e02u /* "chatcon", version 2 */
 
 /* A reader that stays at its first error and then gives zeros. */
 struct unpack {
@@ -114,6 +118,26 @@ pack_options(const struct conf_table *tab, const void *instance, struct base_buf
 	}
 }
 
+static void
+pack_plugins(const struct conf *conf, struct base_buf *out)
+{
+	const struct conf_plugin *plugin;
+	size_t i;
+
+	pack_str(out, conf->file != NULL ? conf->file : "");
+	pack_str(out, conf->store_file != NULL ? conf->store_file : "");
+	pack_u64(out, (uint64_t)conf->store_line);
+	pack_u64(out, conf->n_plugins);
+	for (i = 0; i < conf->n_plugins; i++) {
+		plugin = &conf->plugins[i];
+		pack_str(out, plugin->name);
+		pack_str(out, plugin->file);
+		pack_u64(out, (uint64_t)plugin->line);
+		pack_str(out, plugin->text);
+		pack_u64(out, (uint64_t)plugin->text_line);
+	}
+}
+
 void
 conf_pack(const struct conf *conf, struct base_buf *out)
 {
@@ -137,6 +161,7 @@ conf_pack(const struct conf *conf, struct base_buf *out)
 			pack_options(tab, section, out);
 		}
 	}
+	pack_plugins(conf, out);
 }
 
 static const char *
@@ -248,23 +273,55 @@ unpack_options(struct unpack *u, const struct conf_table *tab, void *instance)
 	}
 }
 
+static int
+unpack_line(struct unpack *u)
+{
+	uint64_t line = unpack_u64(u);
+
+	u->bad |= line > INT32_MAX;
+	return u->bad ? 0 : (int)line;
+}
+
 static void
 unpack_sections(struct unpack *u, const struct conf_table *tab, struct conf *conf)
 {
-	uint64_t i, n = unpack_u64(u), line;
+	uint64_t i, n = unpack_u64(u);
 	char *title, *file;
 	void *section;
+	int line;
 
 	for (i = 0; i < n && !u->bad; i++) {
 		title = unpack_str(u);
 		file = unpack_str(u);
-		line = unpack_u64(u);
-		u->bad |= line > INT32_MAX;
-		section = conf_table_add(
-		    conf, tab, title, file, u->bad ? 0 : (int)line);
+		line = unpack_line(u);
+		section = conf_table_add(conf, tab, title, file, line);
 		free(title);
 		free(file);
 		unpack_options(u, tab, section);
+	}
+}
+
+static void
+unpack_plugins(struct unpack *u, struct conf *conf)
+{
+	struct conf_plugin plugin;
+	uint64_t i, n;
+
+	conf->file = unpack_str(u);
+	conf->store_file = unpack_str(u);
+	if (conf->store_file[0] == 0) {
+		free(conf->store_file);
+		conf->store_file = NULL;
+	}
+	conf->store_line = unpack_line(u);
+	n = unpack_u64(u);
+	for (i = 0; i < n && !u->bad; i++) {
+		plugin.name = unpack_str(u);
+		plugin.file = unpack_str(u);
+		plugin.line = unpack_line(u);
+		plugin.text = unpack_str(u);
+		plugin.text_line = unpack_line(u);
+		conf_plugin_add(conf, &plugin);
 	}
 }
 
@@ -284,6 +341,7 @@ conf_unpack(const void *p, size_t len)
 		else
 			unpack_sections(&u, tab, conf);
 	}
+	unpack_plugins(&u, conf);
 	if (u.bad || u.len > 0) {
 		conf_free(conf);
 		return NULL;

@@ -21,6 +21,7 @@
 #include "conf/conf_check.h"
 #include "conf/conf_error.h"
 #include "conf/conf_file.h"
+#include "conf/conf_plugin.h"
 #include "conf/conf_scan.h"
 #include "conf/conf_value.h"
 
@@ -237,7 +238,7 @@ parse_text(struct parser *p, const char *text, size_t len, const char *file)
 {
 	struct base_buf out = {0};
 
-	if (conf_scan(file, text, len, &out, p->errors))
+	if (conf_scan(file, text, len, p->conf, &out, p->errors))
 		parse_scanned(p, out.p, file);
 	else
 		p->broken = true;
@@ -346,6 +347,23 @@ parse_include(struct parser *p, const char *pattern, const char *file, int line)
 	free(path);
 }
 
+/* Keeps the places that messages need after the parser's end. */
+static void
+note_places(struct parser *p)
+{
+	const struct conf_table *tab = &conf_tables[CONF_TABLE_MAIN];
+	const struct conf_opt *opt = conf_table_find(tab, "store", strlen("store"));
+	const struct conf_place *place;
+
+	base_assert(opt != NULL);
+	place = &p->places.at[CONF_TABLE_MAIN][opt - tab->opts];
+	p->conf->file = base_strdup(p->places.file);
+	if (place->file == NULL)
+		return;
+	p->conf->store_file = base_strdup(place->file);
+	p->conf->store_line = place->line;
+}
+
 /* NAME is the first file; TEXT is its content, or NULL: it is read. */
 static struct conf *
 parse(const char *name, const char *text, struct base_buf *errors)
@@ -364,9 +382,12 @@ parse(const char *name, const char *text, struct base_buf *errors)
 		parse_text(&p, text, strlen(text), add_file(&p, name));
 	else
 		parse_file(&p, name, name, 0);
+	note_places(&p);
 	/* Of a file that was not taken, options would seem to be missing. */
-	if (!p.broken)
+	if (!p.broken) {
 		conf_check(p.conf, &p.places, errors);
+		conf_plugin_check(p.conf, errors);
+	}
 	parsing = outer;
 	for (i = 0; i < CONF_TABLES; i++)
 		free(p.places.at[i]);

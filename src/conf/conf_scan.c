@@ -8,8 +8,10 @@
 #include <stdio.h>
 
 #include "base/base_assert.h"
+#include "base/base_mem.h"
 #include "conf/conf_error.h"
 #include "conf/conf_parse.h"
+#include "conf/conf_plugin.h"
 #include "conf/conf_table.h"
 #include "conf/conf_token.h"
 #include "conf/conf_value.h"
@@ -18,9 +20,10 @@
 
 struct scan {
 	struct conf_tokens t;
+	struct conf *conf; /* for sections of plugins; NULL: there are none here */
 	struct base_buf *out;
 	int out_line;                 /* the line that OUT is at */
-	const struct conf_table *tab; /* of the section that the scan is in */
+	const struct conf_table *tab; /* of the section that it is in; NULL: any */
 	char section[80]; /* its name and title as they stand, for messages */
 	int section_line;
 	int seen[OPTS_MAX]; /* line of each option's first value in it; 0: none yet */
@@ -177,7 +180,12 @@ report_unknown(struct scan *s)
 	    s->tab->section != NULL ? " in " : "", s->section);
 }
 
-/* At the name of what this table does not have: reports it and moves over it. */
+static bool scan_plugin(struct scan *outer, const struct scan *name);
+
+/*
+ * At the name of what this table does not have: a plugin's section, or it is
+ * reported and moved over.
+ */
 static bool
 skip_unknown(struct scan *s)
 {
@@ -191,6 +199,9 @@ skip_unknown(struct scan *s)
 	}
 	if (s->t.type == CONF_TOKEN_BAD)
 		return false;
+	if (s->t.type == CONF_TOKEN_OPEN && s->conf != NULL &&
+	    s->tab == &conf_tables[CONF_TABLE_MAIN])
+		return scan_plugin(s, &name);
 	if (is_string(s))
 		conf_token_next(&s->t);
 	if (s->t.type != CONF_TOKEN_OPEN) {
@@ -242,6 +253,18 @@ find_section(const struct scan *s)
 	return NULL;
 }
 
+/* At the name of an option of any name, of a plugin. */
+static bool
+scan_any(struct scan *s)
+{
+	conf_token_next(&s->t);
+	if (s->t.type != CONF_TOKEN_EQUAL)
+		return unexpected(s, "= is needed after the name of an option");
+	conf_token_next(&s->t);
+	return scan_value(s, NULL);
+}
+
+/* Up to the "}". */
 static bool
 scan_section_body(struct scan *s)
 {
@@ -266,10 +289,34 @@ scan_section_body(struct scan *s)
 			    inner->section, s->section, s->section_line);
 			return false;
 		}
-		if (!scan_option(s))
+		if (!(s->tab != NULL ? scan_option(s) : scan_any(s)))
 			return false;
 	}
-	put_sign(s, "}");
+	return true;
+}
+
+/* At the "{" of what may be a plugin's section: keeps what stands in it. */
+static bool
+scan_plugin(struct scan *outer, const struct scan *name)
+{
+	struct scan s = *outer;
+	const char *text = s.t.p;
+	int line = s.t.line;
+
+	s.tab = NULL;
+	s.section_line = name->t.at_line;
+	snprintf(s.section, sizeof(s.section), "%.*s", SHOWN(name));
+	if (!scan_section_body(&s))
+		return false;
+	conf_plugin_add(s.conf,
+	    &(struct conf_plugin){
+		.name = base_memdup(name->t.at, name->t.len),
+		.file = base_strdup(s.t.file),
+		.line = name->t.at_line,
+		.text = base_memdup(text, (size_t)(s.t.at - text)),
+		.text_line = line,
+	    });
+	outer->t = s.t;
 	return true;
 }
 
@@ -297,6 +344,8 @@ scan_section(struct scan *outer, const struct conf_table *tab)
 	if (s.t.type != CONF_TOKEN_OPEN)
 		return unexpected(&s, "{ is needed after the title of a section");
 	good = scan_section_body(&s);
+	if (good)
+		put_sign(&s, "}");
 	outer->t = s.t;
 	outer->out_line = s.out_line;
 	return good;
@@ -367,8 +416,8 @@ check_bytes(const char *file, int line, const char *text, size_t len,
 }
 
 bool
-conf_scan(const char *file, const char *text, size_t len, struct base_buf *out,
-    struct base_buf *errors)
+conf_scan(const char *file, const char *text, size_t len, struct conf *conf,
+    struct base_buf *out, struct base_buf *errors)
 {
 	struct scan s = {
 	    .t = {.file = file,
@@ -376,6 +425,7 @@ conf_scan(const char *file, const char *text, size_t len, struct base_buf *out,
 		.end = text + len,
 		.line = 1,
 		.errors = errors},
+	    .conf = conf,
 	    .out = out,
 	    .out_line = 1,
 	    .tab = &conf_tables[CONF_TABLE_MAIN],

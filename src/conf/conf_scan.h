@@ -13,7 +13,7 @@
  * word in quotes, every line where it was.
  *
  *	file      = { option | section | "include" string }
- *	section   = name string "{" { option } "}"
+ *	section   = name string "{" { option } "}" | plugin "{" { option } "}"
  *	option    = name "=" value
  *	value     = string | "{" [ string { "," string } [ "," ] ] "}"
  *	string    = word | "text" | 'text' | ${VARIABLE} | ${VARIABLE:-default}
@@ -29,12 +29,15 @@
 /* Each list begins with this, so that an empty one has a line too. */
 #define CONF_SCAN_MARK    "\"\""
 
+struct conf;
+
 /*
- * Appends the text to OUT, terminated, and mistakes to ERRORS.  Returns false when
- * the shape is so bad that OUT must not be read; true may come with mistakes too.
+ * Appends the text to OUT, terminated, and mistakes to ERRORS; sections of plugins
+ * are added to CONF.  Returns false when the shape is so bad that OUT must not be
+ * read; true may come with mistakes too.
  */
-bool conf_scan(const char *file, const char *text, size_t len, struct base_buf *out,
-    struct base_buf *errors) BASE_MUST_CHECK;
+bool conf_scan(const char *file, const char *text, size_t len, struct conf *conf,
+    struct base_buf *out, struct base_buf *errors) BASE_MUST_CHECK;
 
 struct conf_body;
 struct conf_table;

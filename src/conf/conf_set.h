@@ -76,8 +76,22 @@ struct conf_namespace {
 	CONF_OPTS_NAMESPACE(CONF_FIELD)
 };
 
+/* A section of a plugin's own options, which only the plugin can judge. */
+struct conf_plugin {
+	char *name; /* of the section: the plugin's without its kind */
+	char *file;
+	int line;
+	char *text; /* what stands between the braces */
+	int text_line; /* where that begins */
+};
+
 struct conf {
 	CONF_OPTS_MAIN(CONF_FIELD)
+	char *file; /* the first one, as it was given */
+	char *store_file; /* where the option store stands; NULL: it is not given */
+	int store_line;
+	struct conf_plugin *plugins;
+	size_t n_plugins;
 	struct conf_listen *listens;
 	size_t n_listens;
 	struct conf_namespace *namespaces;

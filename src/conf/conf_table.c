@@ -10,6 +10,7 @@
 
 #include "base/base_assert.h"
 #include "base/base_mem.h"
+#include "conf/conf_plugin.h"
 #include "conf/conf_value.h"
 
 #define ROW(owner, type, name, def, min, max, change, text)                         \
@@ -211,5 +212,8 @@ conf_free(struct conf *conf)
 	free_sections(conf, &conf_tables[CONF_TABLE_LISTEN]);
 	free_sections(conf, &conf_tables[CONF_TABLE_NAMESPACE]);
 	free_values(&conf_tables[CONF_TABLE_MAIN], conf);
+	conf_plugin_free_all(conf);
+	free(conf->file);
+	free(conf->store_file);
 	free(conf);
 }

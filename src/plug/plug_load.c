@@ -58,14 +58,23 @@ static const struct kind kinds[] = {
 	store_needs, BASE_COUNT(store_needs)},
 };
 
-const char *
-plug_load_dir(bool test_mode)
-{
-	const char *dir = NULL;
+/* One a process, as the command line is. */
+static char *other_dir;
 
-	if (test_mode && getauxval(AT_SECURE) == 0)
-		dir = secure_getenv(PLUG_DIR_VARIABLE);
-	return dir != NULL && dir[0] != 0 ? dir : PLUGINDIR;
+const char *
+plug_load_dir(void)
+{
+	return other_dir != NULL ? other_dir : PLUGINDIR;
+}
+
+bool
+plug_load_set_dir(const char *dir)
+{
+	if (getauxval(AT_SECURE) != 0)
+		return false;
+	free(other_dir);
+	other_dir = base_strdup(dir);
+	return true;
 }
 
 static const struct kind *

@@ -13,9 +13,6 @@
 #include "base/base_buf.h"
 #include "conf/conf_table.h"
 
-/* Where plugins are looked for in test mode, if it is set. */
-#define PLUG_DIR_VARIABLE "CHATD_PLUGIN_DIR"
-
 /* Options that one plugin may have. */
 #define PLUG_OPTS_MAX 64
 
@@ -30,10 +27,12 @@ struct plug_module {
 };
 
 /*
- * The directory of plugins.  PLUG_DIR_VARIABLE counts only in TEST_MODE, and never
- * in a process that runs with more rights than the user that has set it.
+ * The directory of plugins: where they are installed, or another one, absolute, that
+ * the command line names.  False: not in a program that runs with more rights than
+ * whoever has started it.
  */
-const char *plug_load_dir(bool test_mode);
+const char *plug_load_dir(void);
+bool plug_load_set_dir(const char *dir) BASE_MUST_CHECK;
 
 /*
  * Loads DIR/NAME.so, which has to be of KIND.  Returns NULL and appends the reason to

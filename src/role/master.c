@@ -21,7 +21,6 @@
 #include "base/base_log.h"
 #include "base/base_mem.h"
 #include "base/base_time.h"
-#include "conf/conf_parse.h"
 #include "ring/ring_wake.h"
 #include "role/master_priv.h"
 
@@ -122,18 +121,6 @@ master_up(struct master *m)
 }
 
 /* ---- start ------------------------------------------------------------- */
-
-static struct conf *
-read_conf(const char *path)
-{
-	struct base_buf errors = {0};
-	struct conf *conf = conf_parse_file(path, &errors);
-
-	if (conf == NULL)
-		fwrite(errors.p, 1, errors.len, stderr);
-	base_buf_free(&errors);
-	return conf;
-}
 
 /* Paths in the configuration count from its directory, wherever we were started. */
 static int
@@ -423,7 +410,7 @@ master_run(const struct master_opts *opts)
 	    .reload.fd = -1,
 	    .pidfile.fd = -1};
 
-	m.conf = read_conf(opts->conf_path);
+	m.conf = master_conf_first(opts->conf_path);
 	if (m.conf == NULL)
 		return 1;
 	if (enter_directory(opts->conf_path) < 0) {

@@ -1,9 +1,10 @@
 /*
- * master_conf: reading the configuration again.
+ * master_conf: reading the configuration, and reading it again.
  *
- * A child, the checker, reads and checks the files: whatever they hold or hang
- * on, the master goes on.  It packs what it read into a memory file; only when it
- * ends well does the master take that over.
+ * A child, the checker, reads and checks the files, and loads the plugins that they
+ * name to have their options checked: whatever those hold or hang on, the master goes
+ * on.  It packs what it read into a memory file; only when it ends well does the
+ * master take that over.
  */
 #include "config.h"
 
@@ -12,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,6 +27,7 @@
 #include "conf/conf_diff.h"
 #include "conf/conf_dump.h"
 #include "conf/conf_parse.h"
+#include "plug/plug_store.h"
 
 /* For reading all files; a hung network file system ends there. */
 #define CHECK_MS 30000
@@ -74,11 +77,31 @@ seal(int fd)
 
 /* ---- the checker ------------------------------------------------------- */
 
+/* Packs what the files at PATH say into FD; false and lines in ERRORS: they are bad. */
+static bool
+read_files(const char *path, int fd, struct base_buf *errors)
+{
+	struct conf *conf = conf_parse_file(path, errors);
+	struct base_buf pack = {0};
+	bool good = conf != NULL && plug_store_check(conf, errors);
+
+	if (good) {
+		conf_pack(conf, &pack);
+		good = write_all(fd, &pack) == 0;
+		if (!good)
+			base_buf_printf(errors, "cannot keep the configuration: %s\n",
+			    strerror(errno));
+		explicit_bzero(pack.p, pack.len);
+	}
+	base_buf_free(&pack);
+	conf_free(conf);
+	return good;
+}
+
 static void BASE_NORETURN
 check(struct master *m)
 {
-	struct base_buf errors = {0}, pack = {0};
-	struct conf *conf;
+	struct base_buf errors = {0};
 
 	master_child_begin(m, "chatd-check", "chatd: configuration check", false,
 	    m->reload.fd);
@@ -86,15 +109,8 @@ check(struct master *m)
 	master_listen_close(m);
 	ring_seg_free(m->seg);
 	BASE_FAIL_POINT("master.check");
-	conf = conf_parse_file(m->opts->conf_path, &errors);
-	if (conf == NULL) {
+	if (!read_files(m->opts->conf_path, m->reload.fd, &errors)) {
 		master_conf_log(BASE_LOG_ERROR, &errors);
-		_exit(1);
-	}
-	conf_pack(conf, &pack);
-	if (write_all(m->reload.fd, &pack) < 0) {
-		log_error(LOG_CONF, "cannot keep the configuration: %s",
-		    strerror(errno));
 		_exit(1);
 	}
 	_exit(0);
@@ -130,6 +146,71 @@ master_conf_reload(struct master *m)
 fail:
 	log_error(LOG_MASTER, "configuration not changed: cannot start its check: %s",
 	    strerror(errno));
+}
+
+/* ---- the first time ---------------------------------------------------- */
+
+/* As at a reload, but whoever starts us looks on, and waits. */
+static void BASE_NORETURN
+check_first(const char *path, int fd)
+{
+	struct base_buf errors = {0};
+	sigset_t set;
+
+	signal(SIGALRM, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	alarm(CHECK_MS / 1000);
+	if (read_files(path, fd, &errors))
+		_exit(0);
+	fwrite(errors.p, 1, errors.len, stderr);
+	_exit(1);
+}
+
+/* How it ended, or -1 with errno. */
+static int
+wait_first(const char *path, int fd)
+{
+	int status, r;
+	pid_t pid;
+
+	/* Ignored by whoever started us, it would hide how the child ends. */
+	signal(SIGCHLD, SIG_DFL);
+	pid = fork();
+	if (pid == 0)
+		check_first(path, fd);
+	if (pid < 0)
+		return -1;
+	do
+		r = waitpid(pid, &status, 0);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -1 : status;
+}
+
+struct conf *
+master_conf_first(const char *path)
+{
+	struct conf *conf = NULL;
+	int fd = make_file(), status = fd < 0 ? -1 : wait_first(path, fd);
+
+	if (status < 0)
+		fprintf(stderr, "chatd: cannot check %s: %s\n", path, strerror(errno));
+	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+		fprintf(stderr, "chatd: reading %s takes more than %d s\n", path,
+		    CHECK_MS / 1000);
+	else if (WIFSIGNALED(status))
+		fprintf(stderr, "chatd: signal %d killed the check of %s\n",
+		    WTERMSIG(status), path);
+	else if (WEXITSTATUS(status) == 0) {
+		conf = conf_unpack_fd(fd);
+		if (conf == NULL)
+			fprintf(stderr, "chatd: what was read of %s is damaged\n",
+			    path);
+	}
+	if (fd >= 0)
+		close(fd);
+	return conf;
 }
 
 /* ---- taking it over ---------------------------------------------------- */

@@ -115,6 +115,8 @@ void master_children_check(struct master *m, int64_t now);
 
 /* Logs each line of TEXT at LEVEL. */
 void master_conf_log(enum base_log_level level, const struct base_buf *text);
+/* The configuration to start with, or NULL after lines on standard error. */
+struct conf *master_conf_first(const char *path);
 /* SIGHUP. */
 void master_conf_reload(struct master *m);
 /* PID has ended with STATUS.  False: it is not the checker. */

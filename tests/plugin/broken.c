@@ -1,6 +1,6 @@
 /*
- * broken: plugins that must not be loaded.  NAME is that of the file, and BROKEN_...
- * says what is wrong with it; nothing else is.
+ * broken: plugins that must not be loaded, or not with every configuration.  NAME is
+ * that of the file, and BROKEN_... says what is wrong with it; nothing else is.
  */
 #include <chatd/plugin.h>
 
@@ -120,6 +120,10 @@ int (*const broken_unused)(
 #define BROKEN_BUILD CHATD_BUILD
 #endif
 
+#ifndef BROKEN_PAYLOAD
+#define BROKEN_PAYLOAD 0
+#endif
+
 const struct chatd_plugin chatd_plugin = {
     .magic = BROKEN_MAGIC,
     .abi_major = BROKEN_MAJOR,
@@ -130,6 +134,7 @@ const struct chatd_plugin chatd_plugin = {
     .version = "1",
     .build = BROKEN_BUILD,
     .caps = BROKEN_CAPS,
+    .max_payload = BROKEN_PAYLOAD,
     .opts = opts,
     .n_opts = BROKEN_OPT_N,
     .conf_size = 16,

@@ -3,6 +3,7 @@
  */
 #include "mem_store.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -282,6 +283,8 @@ mem_init(struct chatd_host *host, const void *conf, void **self_r,
 		return chatd_fail(err, CHATD_UNAVAIL, "the memory is on holiday");
 	if (strcmp(((const struct mem_conf *)conf)->bug, "mute") == 0)
 		return CHATD_UNAVAIL;
+	if (strcmp(((const struct mem_conf *)conf)->bug, "crash") == 0)
+		raise(SIGKILL);
 	m = need(calloc(1, sizeof(*m)));
 	m->host = host;
 	m->conf = conf;

@@ -233,7 +233,7 @@ run_open(struct store_run *run, const char *name, const char *options,
 	if (getcwd(run->dir, sizeof(run->dir)) == NULL)
 		abort();
 	run->next_token = 1;
-	run->mod = plug_load(plug_load_dir(true), name, CHATD_KIND_STORE, why);
+	run->mod = plug_load(getenv("CHATD_PLUGIN_DIR"), name, CHATD_KIND_STORE, why);
 	if (run->mod == NULL)
 		return false;
 	run->conf = plug_opts_parse(run->mod, &body, why);

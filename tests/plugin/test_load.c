@@ -82,7 +82,7 @@ test_broken(void **state BASE_UNUSED)
 	size_t i;
 
 	for (i = 0; i < BASE_COUNT(broken); i++)
-		refused(plug_load_dir(true), broken[i].name, CHATD_KIND_STORE,
+		refused(getenv("CHATD_PLUGIN_DIR"), broken[i].name, CHATD_KIND_STORE,
 		    broken[i].want);
 }
 
@@ -94,13 +94,13 @@ test_build(void **state BASE_UNUSED)
 	snprintf(want, sizeof(want),
 	    "is built for \"other\", this chatd %s%s" ALIKE,
 	    CHATD_BUILD[0] != 0 ? "for " : "without a sanitizer", CHATD_BUILD);
-	refused(plug_load_dir(true), "broken_build", CHATD_KIND_STORE, want);
+	refused(getenv("CHATD_PLUGIN_DIR"), "broken_build", CHATD_KIND_STORE, want);
 }
 
 static void
 test_kind(void **state BASE_UNUSED)
 {
-	refused(plug_load_dir(true), "store_null", CHATD_KIND_BUS,
+	refused(getenv("CHATD_PLUGIN_DIR"), "store_null", CHATD_KIND_BUS,
 	    "is a store: a bus is needed here");
 }
 
@@ -148,7 +148,7 @@ test_names(void **state BASE_UNUSED)
 
 	for (i = 0; i < BASE_COUNT(names); i++) {
 		assert_null(plug_load(
-		    plug_load_dir(true), names[i].name, CHATD_KIND_STORE, &why));
+		    getenv("CHATD_PLUGIN_DIR"), names[i].name, CHATD_KIND_STORE, &why));
 		base_buf_byte(&why, 0);
 		assert_string_equal(why.p, names[i].want);
 		why.len = 0;
@@ -165,7 +165,8 @@ test_good(void **state BASE_UNUSED)
 	size_t i;
 
 	for (i = 0; i < BASE_COUNT(names); i++) {
-		mod = plug_load(plug_load_dir(true), names[i], CHATD_KIND_STORE, &why);
+		mod = plug_load(getenv("CHATD_PLUGIN_DIR"), names[i], CHATD_KIND_STORE,
+		    &why);
 		assert_non_null(mod);
 		assert_int_equal(why.len, 0);
 		assert_string_equal(mod->table.name, names[i]);
@@ -175,22 +176,13 @@ test_good(void **state BASE_UNUSED)
 	base_buf_free(&why);
 }
 
-/* The variable counts in test mode only. */
 static void
 test_dir(void **state BASE_UNUSED)
 {
-	const char *dir = getenv(PLUG_DIR_VARIABLE);
-	char *saved;
-
-	assert_non_null(dir);
-	saved = strdup(dir);
-	assert_string_equal(plug_load_dir(true), saved);
-	assert_string_not_equal(plug_load_dir(false), saved);
-	assert_string_equal(strrchr(plug_load_dir(false), '/'), "/chatd");
-	setenv(PLUG_DIR_VARIABLE, "", 1);
-	assert_string_equal(plug_load_dir(true), plug_load_dir(false));
-	setenv(PLUG_DIR_VARIABLE, saved, 1);
-	free(saved);
+	assert_string_equal(strrchr(plug_load_dir(), '/'), "/chatd");
+	assert_true(plug_load_set_dir("/a"));
+	assert_true(plug_load_set_dir("/some/where"));
+	assert_string_equal(plug_load_dir(), "/some/where");
 }
 
 int

@@ -19,7 +19,7 @@ load(const char *name)
 {
 	struct base_buf why = {0};
 	struct plug_module *mod = plug_load(
-	    plug_load_dir(true), name, CHATD_KIND_STORE, &why);
+	    getenv("CHATD_PLUGIN_DIR"), name, CHATD_KIND_STORE, &why);
 
 	if (mod == NULL)
 		fail_msg("%.*s", (int)why.len, why.p);

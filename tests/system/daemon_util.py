@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from server import PATIENCE, free_port
+from server import PATIENCE, PLUGINS, free_port
 
 CHATD = os.environ.get("CHATD", "chatd")
 
@@ -88,8 +88,9 @@ def status(pid):
 class Daemon:
     """One chatd with a directory of its own."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, plugins=None):
         self.dir = directory
+        self.plugins = plugins  # a directory of its own for them
         self.port = free_port()
         self.conf = directory / "chat.conf"
         self.log_path = directory / "chatd.log"
@@ -127,10 +128,14 @@ class Daemon:
         fresh.write_text(self.text(options) + extra)
         fresh.rename(self.conf)
 
+    def command(self):
+        plugins = ["--plugin-dir", str(self.plugins)] if self.plugins else PLUGINS
+        return [CHATD, "-c", str(self.conf), *plugins]
+
     def run(self, *args, **kwargs):
         """Runs chatd and waits for it; as a daemon, for its start."""
         done = subprocess.run(
-            [CHATD, "-c", str(self.conf), *args],
+            [*self.command(), *args],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -149,7 +154,7 @@ class Daemon:
 
     def start_foreground(self, **kwargs):
         self.process = subprocess.Popen(
-            [CHATD, "-f", "-c", str(self.conf)],
+            [*self.command(), "-f"],
             stdin=subprocess.DEVNULL,
             env=self.env,
             **kwargs,
@@ -193,6 +198,14 @@ class Daemon:
 
     def signal(self, sig):
         os.kill(self.pid(), sig)
+
+    def reload(self, wait=True):
+        """Has it read the file again, and waits until all have it."""
+        done = r"configuration \d+ in force in all workers"
+        before = len(re.findall(done, self.log()))
+        self.signal(signal.SIGHUP)
+        if wait:
+            self.wait_log(done, count=before + 1)
 
     def wait_gone(self, pid, timeout=10.0):
         if self.process is not None and self.process.pid == pid:

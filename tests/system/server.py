@@ -15,6 +15,10 @@ import time
 
 BIN = os.environ.get('CHATD', 'chatd')
 
+# Where the plugins of the tree that is tested are; installed ones are found without.
+PLUGINS = (['--plugin-dir', os.environ['CHATD_PLUGINS']]
+           if 'CHATD_PLUGINS' in os.environ else [])
+
 # Built with a sanitizer or run on a busy machine, things take their time.
 PATIENCE = float(os.environ.get('CHATD_TEST_PATIENCE', '1'))
 
@@ -165,7 +169,7 @@ class Server:
         before = len(self.log())
         with open(self.log_path, 'ab') as log:
             self.process = subprocess.Popen(
-                [BIN, '-f', '-c', str(self.conf)], stdin=subprocess.DEVNULL,
+                [BIN, '-f', '-c', str(self.conf), *PLUGINS], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
                 env={**os.environ, **self.env})
         ready = re.compile(r'master: up ')

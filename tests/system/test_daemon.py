@@ -65,6 +65,7 @@ def test_help_shows_options_and_signals():
     out = subprocess.run([CHATD, "-h"], capture_output=True, text=True, check=True)
     for option in ("-c", "-f", "-t", "-T", "-V", "-h"):
         assert re.search(rf"^  {option}\b", out.stdout, re.M)
+    assert "\n  --plugin-dir DIR\n" in out.stdout
     for name in ("HUP", "TERM", "INT", "QUIT", "USR1", "USR2"):
         assert re.search(rf"^  {name} ", out.stdout, re.M)
 

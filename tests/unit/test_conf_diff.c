@@ -165,6 +165,38 @@ test_namespaces(void **state BASE_UNUSED)
 	conf_free(conf);
 }
 
+/* A change of the store or of its options is the archiver's alone. */
+static void
+test_store(void **state BASE_UNUSED)
+{
+	static const struct {
+		const char *old, *fresh;
+		size_t changed;
+		bool store;
+	} cases[] = {
+	    {"store = ab ab { x = 1 }", "store = ab ab { x = 1 } sqlite { }", 0, false},
+	    {"store = ab ab { x = 1 }", "store = ab ab { x = 2 }", 1, true},
+	    {"store = ab ab { x = 1 }", "store = ab", 1, true},
+	    {"store = ab", "store = ab ab { x = 1 }", 1, true},
+	    {"store = sqlite", "store = postgres", 1, true},
+	    {"sqlite { path = x }", "store = sqlite sqlite { path = x }", 0, false},
+	    {"store_batch = 2", "store_batch = 3", 1, false},
+	};
+	char old_text[256], fresh_text[256];
+	struct conf *old, *fresh;
+	size_t i;
+
+	for (i = 0; i < BASE_COUNT(cases); i++) {
+		snprintf(old_text, sizeof(old_text), A "%s", cases[i].old);
+		snprintf(fresh_text, sizeof(fresh_text), A "%s", cases[i].fresh);
+		old = conf_util_good(old_text);
+		fresh = settle(old_text, fresh_text, cases[i].changed, "");
+		assert_int_equal(conf_diff_store(old, fresh), cases[i].store);
+		conf_free(old);
+		conf_free(fresh);
+	}
+}
+
 int
 main(void)
 {
@@ -176,6 +208,7 @@ main(void)
 	    cmocka_unit_test(test_listens),
 	    cmocka_unit_test(test_certificate),
 	    cmocka_unit_test(test_namespaces),
+	    cmocka_unit_test(test_store),
 	};
 
 	return cmocka_run_group_tests(tests, conf_util_enter, conf_util_leave);

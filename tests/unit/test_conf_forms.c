@@ -46,7 +46,8 @@ static const char full_text[] =
     "  user_limited_channels = on history_size = 1 history_ttl = 2s\n"
     "  history_meta_ttl = 3s history_for = subscriber position = optional\n"
     "  recover = on cache_recovery = on presence = on presence_for = anyone\n"
-    "  join_leave = optional archive = on ack = spool }\n";
+    "  join_leave = optional archive = on ack = spool }\n\n"
+    "other { a = \"b\"\n c = 1 } sqlite { }";
 
 static int
 enter(void **state)
@@ -155,6 +156,15 @@ test_pack_round_trip(void **state BASE_UNUSED)
 	assert_null(difference(conf, again, true));
 	assert_string_equal(again->listens[1].file, "t.conf");
 	assert_int_equal(again->listens[1].line, conf->listens[1].line);
+	assert_string_equal(again->file, "t.conf");
+	assert_string_equal(again->store_file, "t.conf");
+	assert_int_equal(again->store_line, conf->store_line);
+	assert_int_equal(again->n_plugins, 2);
+	assert_string_equal(again->plugins[0].name, "other");
+	assert_string_equal(again->plugins[0].file, "t.conf");
+	assert_string_equal(again->plugins[0].text, " a = \"b\"\n c = 1 ");
+	assert_int_equal(again->plugins[0].line, conf->plugins[0].line);
+	assert_int_equal(again->plugins[0].text_line, conf->plugins[0].text_line);
 	/* A set but empty file is not one that is not set. */
 	assert_non_null(again->listens[0].tls_key.data);
 	assert_null(again->listens[1].tls_key.data);

@@ -156,15 +156,37 @@ static const struct bad bad_shapes[] = {
 	"t.conf:2: include: needs a file, as in include \"conf.d/*.conf\"\n"},
 };
 
+/* Sections of plugins: what is in them is not known here, but its shape is. */
+static const struct bad bad_plugins[] = {
+    {LISTEN "radish { a = 1 }\nsqlite { }\n redis { }",
+	"t.conf:2: radish: no such section\n"},
+    {LISTEN "store = radish\nsqlite { }\nradish { a = 1 }\n sqlite { b = 2 }",
+	"t.conf:5: sqlite: given twice: first at t.conf:3\n"},
+    {LISTEN "sqlite \"x\" { }", "t.conf:2: sqlite: no such section\n"},
+    {LISTEN "namespace ab { sqlite { } }",
+	"t.conf:2: sqlite: no such section\n"},
+    {LISTEN "sqlite { path }",
+	"t.conf:2: } is not expected: = is needed after the name of an option\n"},
+    {LISTEN "sqlite {\n path = { a { } }",
+	"t.conf:3: { is not expected: , or } is needed after a value of a list\n"},
+    {LISTEN "sqlite {\n path = x\n",
+	"t.conf:2: sqlite: this section is not closed: } is missing\n"},
+    {LISTEN "sqlite {\nlisten \"b\" { } }",
+	"t.conf:3: listen: stands inside sqlite, which begins on line 2 and has no } "
+	"before it\n"},
+    {LISTEN "sqlite { path = \"x }\n",
+	"t.conf:2: this string is not closed: \" is missing\n"},
+};
+
 /* The grammar, and options that are not there. */
 static const struct bad bad_statements[] = {
     {LISTEN "\nworker = 1\nworkers = 0\n",
 	"t.conf:3: worker: no such option\n"
 	"t.conf:4: workers: \"0\" is not allowed here: must be auto or a whole "
 	"number from 1 to 63\n"},
-    {LISTEN "redis { url = \"x\" a { b = {c, d} } }\ndemo = 7",
-	"t.conf:2: redis: no such section\n"
-	"t.conf:3: demo: \"7\" is not allowed here: must be on or off\n"},
+    {LISTEN "radish { url = \"x\" a = {c, d} }\ndemo = 7",
+	"t.conf:3: demo: \"7\" is not allowed here: must be on or off\n"
+	"t.conf:2: radish: no such section\n"},
     {"listen a { address = 127.0.0.1:8000 bad = {1, 2}\n user = x }",
 	"t.conf:1: bad: no such option in listen a\n"
 	"t.conf:2: user: belongs outside of sections, not in listen a\n"},
@@ -279,6 +301,41 @@ test_bad_statements(void **state BASE_UNUSED)
 }
 
 static void
+test_bad_plugins(void **state BASE_UNUSED)
+{
+	check_all(bad_plugins, BASE_COUNT(bad_plugins));
+}
+
+/* What stands in a plugin's section is kept as it is, with its place. */
+static void
+test_plugins(void **state BASE_UNUSED)
+{
+	struct conf *conf = conf_util_good(LISTEN
+	    "radish {\n # why\n a = \"} ${NOBODY_HAS_THIS:-}\" b = {x, y}\n}\n"
+	    "sqlite{} kafka { set = {\"a=b\"} }\n"
+	    "store = radish workers = 7");
+
+	assert_int_equal(conf->workers, 7);
+	assert_string_equal(conf->file, "t.conf");
+	assert_string_equal(conf->store_file, "t.conf");
+	assert_int_equal(conf->store_line, 7);
+	assert_int_equal(conf->n_plugins, 3);
+	assert_string_equal(conf->plugins[0].name, "radish");
+	assert_string_equal(conf->plugins[0].file, "t.conf");
+	assert_int_equal(conf->plugins[0].line, 2);
+	assert_int_equal(conf->plugins[0].text_line, 2);
+	assert_string_equal(conf->plugins[0].text,
+	    "\n # why\n a = \"} ${NOBODY_HAS_THIS:-}\" b = {x, y}\n");
+	assert_string_equal(conf->plugins[1].text, "");
+	assert_string_equal(conf->plugins[2].text, " set = {\"a=b\"} ");
+	conf_free(conf);
+	conf = conf_util_good(LISTEN);
+	assert_null(conf->store_file);
+	assert_int_equal(conf->n_plugins, 0);
+	conf_free(conf);
+}
+
+static void
 test_bad_values(void **state BASE_UNUSED)
 {
 	check_all(bad_values, BASE_COUNT(bad_values));
@@ -322,6 +379,8 @@ main(void)
 	    cmocka_unit_test(test_strings),
 	    cmocka_unit_test(test_bad_shapes),
 	    cmocka_unit_test(test_bad_statements),
+	    cmocka_unit_test(test_bad_plugins),
+	    cmocka_unit_test(test_plugins),
 	    cmocka_unit_test(test_bad_values),
 	    cmocka_unit_test(test_secret_is_not_shown),
 	    cmocka_unit_test(test_many_errors),
