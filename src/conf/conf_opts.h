@@ -38,7 +38,7 @@
 #define CONF_OPTS_H
 
 #define CONF_OPTS_MAIN(X) \
-X(COUNT, workers, "auto", 1, 63, DAEMON, \
+X(COUNT, workers, "auto", 1, 62, DAEMON, \
   "Worker processes; auto is one for each processor that chatd may run on.") \
 X(STR, user, "", 0, 0, DAEMON, \
   "User that the workers run as when chatd is started by root. Empty: the " \

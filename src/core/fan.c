@@ -24,7 +24,7 @@
 
 struct fan {
 	struct ring_seg *seg;
-	unsigned slot, n_slots;
+	unsigned slot, n_lanes;
 	struct hub *hub;
 	struct ring_reader *reader;
 	struct stat_page *stat;
@@ -45,7 +45,7 @@ fan_new(struct ring_seg *seg, unsigned slot, struct hub *hub,
 
 	f->seg = seg;
 	f->slot = slot;
-	f->n_slots = ring_seg_geom(seg)->slots;
+	f->n_lanes = ring_seg_geom(seg)->lanes;
 	f->hub = hub;
 	f->reader = reader;
 	f->stat = stat;
@@ -254,10 +254,10 @@ fan_drain(struct fan *f)
 	base_assert(f->n_batches == 0);
 	/* A record can open two batches when hashes collide. */
 	if (f->cap_batches == 0) {
-		f->cap_batches = f->n_slots * BUDGET_RECORDS * 2;
+		f->cap_batches = f->n_lanes * BUDGET_RECORDS * 2;
 		f->batches = base_malloc(f->cap_batches * sizeof(*f->batches));
 	}
-	for (unsigned lane = 0; lane < f->n_slots; lane++)
+	for (unsigned lane = 0; lane < f->n_lanes; lane++)
 		more |= drain_lane(f, lane);
 	return more;
 }

@@ -66,6 +66,7 @@ struct sess_env {
 	uint64_t wake_mask; /* slots to wake at the end of the turn */
 	struct stat_page *stat;
 	unsigned worker;       /* its number, for the demo page */
+	unsigned n_workers;    /* of this daemon */
 	int64_t now_ms, now_s; /* monotonic; since 1970; of this turn */
 	/* Scratch of the command at hand. */
 	struct base_buf out, text, frame;

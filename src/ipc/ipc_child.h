@@ -45,8 +45,8 @@ struct ipc_listener {
 struct ipc_env {
 	struct conf *conf; /* the child owns it from the fork on */
 	struct ring_seg *seg; /* mapped; the child confines itself */
-	unsigned slot; /* its number: lane, counters, eventfd */
-	unsigned n_workers;
+	unsigned slot; /* its number: lane, queues, counters, eventfd (ring_geom) */
+	unsigned n_workers; /* slots 0 to n_workers - 1 */
 	uint64_t generation; /* starts of this slot so far; 1 for the first */
 	int ctl_fd; /* to the master, non-blocking */
 	struct ipc_listener *listeners;

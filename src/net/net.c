@@ -52,15 +52,13 @@ void
 net_init(struct net *net, struct event_base *base, const struct net_app *app,
     struct sess_env *env, struct fan *fan)
 {
-	const struct ring_geom *geom = ring_seg_geom(env->seg);
-
 	*net = (struct net){
 	    .base = base,
 	    .app = app,
 	    .conf = env->conf,
 	    .env = env,
 	    .stat = env->stat,
-	    .n_workers = geom->slots,
+	    .n_workers = env->n_workers,
 	    .worker = env->worker,
 	    .fan = fan,
 	    .out = out_new(),

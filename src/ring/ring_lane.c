@@ -12,9 +12,9 @@
 #include "base/base_assert.h"
 #include "base/base_log.h"
 #include "base/base_mem.h"
-#include "ring/ring_copy.h"
 #include "ring/ring_fail.h"
 #include "ring/ring_priv.h"
+#include "ring/ring_rec.h"
 
 struct ring_lane {
 	struct ring_lane_page *page;
@@ -22,27 +22,6 @@ struct ring_lane {
 	uint64_t size, tail, seq, epoch;
 	uint16_t slot;
 };
-
-static inline void
-put_word(ring_word *rec, enum ring_rec_word word, uint64_t value)
-{
-	atomic_store_explicit(&rec[word], value, RING_DATA_STORE);
-}
-
-static ring_word *
-place(const struct ring_lane *lane, uint64_t pos)
-{
-	return lane->data + (pos & (lane->size - 1)) / sizeof(ring_word);
-}
-
-static void
-put_pad(const struct ring_lane *lane, uint64_t pos, uint64_t len)
-{
-	ring_word *rec = place(lane, pos);
-
-	put_word(rec, RING_W_POS, pos);
-	put_word(rec, RING_W_SHAPE, ring_shape((uint32_t)len, RING_PAD, 0));
-}
 
 /*
  * The dead owner spoiled its positions (a wild store): nothing between them can
@@ -77,7 +56,7 @@ pad_torn(struct ring_lane *lane, uint64_t tail, uint64_t intent)
 		uint64_t room = lane->size - (pos & (lane->size - 1));
 
 		len = BASE_MIN(intent - pos, room);
-		put_pad(lane, pos, len);
+		ring_rec_pad(lane->data, lane->size, pos, len);
 		RING_POINT(REPAIR_MID);
 	}
 	ring_set(&lane->page->seq, lane->seq);
@@ -114,7 +93,7 @@ ring_lane_open(struct ring_seg *seg, unsigned slot, struct ring_lane **lane_r)
 {
 	struct ring_lane *lane = base_zalloc(sizeof(*lane));
 
-	base_assert(slot < seg->geom.slots);
+	base_assert(slot < seg->geom.lanes);
 	lane->page = ring_seg_lane(seg, slot);
 	lane->data = ring_seg_data(seg, slot);
 	lane->size = seg->geom.lane_size;
@@ -137,8 +116,7 @@ ring_lane_close(struct ring_lane *lane)
 size_t
 ring_lane_max(const struct ring_lane *lane)
 {
-	/* The name may be filled up to a word. */
-	return lane->size / RING_SHARE - RING_HEAD_BYTES - (sizeof(uint64_t) - 1);
+	return ring_rec_max(lane->size);
 }
 
 uint64_t
@@ -147,77 +125,31 @@ ring_lane_tail(const struct ring_lane *lane)
 	return lane->tail;
 }
 
-static size_t
-body_bytes(const struct iovec *body, int n_body)
-{
-	size_t len = 0;
-
-	for (int i = 0; i < n_body; i++)
-		len += body[i].iov_len;
-	return len;
-}
-
-static void
-put_head(ring_word *rec, uint64_t pos, uint32_t len, const struct ring_head *head)
-{
-	put_word(rec, RING_W_POS, pos);
-	put_word(rec, RING_W_SHAPE, ring_shape(len, head->type, head->flags));
-	put_word(rec, RING_W_SEQ, head->seq);
-	put_word(rec, RING_W_CHAN, head->chan);
-	put_word(rec, RING_W_MASK, head->mask);
-	put_word(rec, RING_W_TIME, head->time);
-	put_word(rec, RING_W_OFFSET, head->offset);
-	put_word(rec, RING_W_NAME, ring_name_word(head->name_len, head->origin));
-}
-
 uint64_t
 ring_lane_put(struct ring_lane *lane, struct ring_head *head, struct base_slice name,
     const struct iovec *body, int n_body)
 {
 	struct ring_lane_page *page = lane->page;
-	struct iovec name_piece = { .iov_base = (void *)(uintptr_t)name.p,
-		.iov_len = name.len };
-	size_t body_len = body_bytes(body, n_body);
-	uint64_t len, room, pos = lane->tail, end;
-	ring_word *rec;
+	struct ring_fit fit;
 
-	base_assert(name.len <= ring_lane_max(lane));
-	base_assert(body_len <= ring_lane_max(lane) - name.len);
-	base_assert(head->type == RING_DATA || head->type == RING_CTRL);
 	/* Another owner has opened this lane: this one must be dead. */
 	base_assert(ring_get_own(&page->epoch) == lane->epoch);
-
-	head->name_len = (uint32_t)name.len;
-	head->body_len = (uint32_t)body_len;
+	ring_rec_fit(head, name, body, n_body, lane->size, lane->tail, &fit);
 	head->origin = lane->slot;
 	head->seq = lane->seq + 1;
-	len = RING_HEAD_BYTES + BASE_ALIGN(name.len, sizeof(uint64_t)) + body_len;
-	room = lane->size - (pos & (lane->size - 1));
-	if (BASE_ALIGN(len, RING_ALIGN) <= room)
-		room = 0; /* nothing to pad */
-	end = pos + room + BASE_ALIGN(len, RING_ALIGN);
 
 	RING_POINT(PUT_BEFORE_INTENT);
 	ring_set(&page->base, lane->seq);
-	ring_set(&page->intent, end);
+	ring_set(&page->intent, fit.end);
 	ring_fence_release();
 	RING_POINT(PUT_AFTER_INTENT);
-	if (room > 0) {
-		put_pad(lane, pos, room);
-		pos += room;
-		RING_POINT(PUT_AFTER_PAD);
-	}
-	rec = place(lane, pos);
-	put_head(rec, pos, (uint32_t)len, head);
-	RING_POINT(PUT_AFTER_HEAD);
-	rec = ring_copy_in(rec + RING_WORDS, &name_piece, 1);
-	ring_copy_in(rec, body, n_body);
+	ring_rec_write(lane->data, lane->size, &fit, head, name, body, n_body);
 	RING_POINT(PUT_BEFORE_SEQ);
 	lane->seq++;
 	ring_set(&page->seq, lane->seq);
 	RING_POINT(PUT_BEFORE_TAIL);
-	ring_set(&page->tail, end);
-	lane->tail = end;
+	ring_set(&page->tail, fit.end);
+	lane->tail = fit.end;
 	RING_POINT(PUT_AFTER_TAIL);
-	return end;
+	return fit.end;
 }

@@ -77,22 +77,26 @@ struct ring_head {
 	uint64_t chan; /* hash of the channel name */
 	uint64_t mask; /* slots with interest when it was written */
 	uint64_t time; /* wall clock, ns */
-	uint64_t offset; /* place in the channel's stream, or 0 */
+	uint64_t offset; /* place in the channel's stream, or the user's own */
 	uint64_t seq; /* of the lane; set by the writer, counts from 1 */
 	uint32_t name_len; /* bytes of the channel name, which come first */
 	uint32_t body_len; /* bytes after the name */
 	uint16_t type; /* RING_DATA or RING_CTRL */
-	uint16_t flags; /* the user's */
+	uint16_t flags; /* the user's: RING_F_... */
 	uint16_t origin; /* slot of the writer; set by the writer */
 };
 
 #define RING_DATA 1
 #define RING_CTRL 2 /* type 3 is the ring's own padding */
 
+/* Bits of ring_head.flags; the ring itself gives them no meaning. */
+#define RING_F_PLACED 1 /* offset is the place in the channel's stream */
+
 /*
- * Takes over the lane of SLOT, whose former owner is dead and reaped: pads what
- * it left half-written, raises the epoch, wakes every slot.  A lane is opened by
- * at most one living process; a put through an older handle asserts.
+ * Takes over the lane of SLOT, which is below ring_geom.lanes and whose former owner
+ * is dead and reaped: pads what it left half-written, raises the epoch, wakes every
+ * slot.  A lane is opened by at most one living process; a put through an older
+ * handle asserts.
  */
 void ring_lane_open(struct ring_seg *seg, unsigned slot, struct ring_lane **lane_r);
 void ring_lane_close(struct ring_lane *lane);

@@ -13,7 +13,13 @@
  *   interest   8 bytes a bucket                  everybody (each its own bit)
  *   stats      stat_size a slot, from a page     owner of the slot
  *   lane[0]    lane page, then lane_size bytes   owner of the slot
- *   lane[1]    ...
+ *   lane[1]    ... the last one is the broker's
+ *   queue[0]   client's page, then queue_size    the client
+ *              bytes; broker's page, then as     the broker
+ *              many bytes
+ *   queue[1]   ... one for each slot but the broker's, in their order
+ *
+ * Queues are there when queue_size is not 0.
  *
  * Head                      Slot line                 Lane page
  *   0 magic "CHATRNG1"        0 armed: 1 = asleep       0 intent   end of the write
@@ -27,6 +33,14 @@
  *  64 stat_size                                       136 pid      of the owner
  *  72 boot id, random
  *  80 key of the channel hash, 2 words
+ *  96 lanes
+ * 104 queue_size
+ *
+ * Page of one side of a queue; the bytes behind it are what this side sends
+ *   0 tail     end of what it has sent         128 done   it is done with all that the
+ *   8 end, 16 seq  twice: where a record ends,            other side sent before this
+ *              and its number; the pair whose  256 sender  senders so far
+ *              end is the tail holds           264 taker   takers so far
  *
  * Positions count bytes since the lane was made and never wrap (64 bits); the
  * byte of position p lies at p modulo lane_size.  A record starts at a multiple
@@ -54,7 +68,7 @@
 #include "ring/ring_seg.h"
 
 /* Raised with every change of this file that an older process would misread. */
-#define RING_LAYOUT_VERSION 1
+#define RING_LAYOUT_VERSION 2
 #define RING_MAGIC          "CHATRNG1"
 #define RING_BYTE_ORDER     UINT64_C(0x0102030405060708)
 
@@ -79,8 +93,10 @@ struct ring_seg_head {
 	uint64_t slots, lane_size, buckets, stat_size;
 	uint64_t boot_id;
 	struct base_hash_key key;
+	uint64_t lanes, queue_size;
 };
-_Static_assert(sizeof(struct ring_seg_head) == 96, "head moved");
+_Static_assert(sizeof(struct ring_seg_head) == 112, "head moved");
+_Static_assert(offsetof(struct ring_seg_head, lanes) == 96, "head moved");
 _Static_assert(offsetof(struct ring_seg_head, slots) == 40, "head moved");
 _Static_assert(offsetof(struct ring_seg_head, key) == 80, "head moved");
 
@@ -98,6 +114,26 @@ struct ring_lane_page {
 _Static_assert(offsetof(struct ring_lane_page, tail) == 8, "lane page moved");
 _Static_assert(offsetof(struct ring_lane_page, base) < BASE_CACHE_LINE, "two lines");
 _Static_assert(offsetof(struct ring_lane_page, epoch) == BASE_PAD, "false sharing");
+
+/* Where a record of a queue lane ends, and its number. */
+struct ring_queue_mark {
+	ring_word end, seq;
+};
+
+/* Of one side of a queue, written by that side alone. */
+struct ring_queue_page {
+	ring_word tail; /* what it has sent: read by the other at each look */
+	struct ring_queue_mark marks[2];
+	char pad0[BASE_PAD - 5 * sizeof(ring_word)];
+	ring_word done; /* what it has taken: read by the other when it is short */
+	char pad1[BASE_PAD - sizeof(ring_word)];
+	ring_word sender, taker; /* cold */
+};
+_Static_assert(sizeof(struct ring_queue_mark) == 16, "queue page moved");
+_Static_assert(offsetof(struct ring_queue_page, marks) == 8, "queue page moved");
+_Static_assert(offsetof(struct ring_queue_page, pad0) <= BASE_CACHE_LINE, "two lines");
+_Static_assert(offsetof(struct ring_queue_page, done) == BASE_PAD, "false sharing");
+_Static_assert(offsetof(struct ring_queue_page, sender) == 2 * BASE_PAD, "cold moved");
 
 /* Words of a record's header. */
 enum ring_rec_word {
@@ -150,6 +186,8 @@ struct ring_layout {
 	uint64_t slots, interest, stats, lanes; /* offsets of the areas */
 	uint64_t stat_step, lane_step; /* from one slot's to the next one's */
 	uint64_t lane_data; /* from a lane's page to its bytes */
+	uint64_t queues, queue_step; /* the same of the queues; 0 without */
+	uint64_t queue_side; /* from the client's side of a queue to the broker's */
 	uint64_t bytes; /* of the whole */
 };
 
@@ -166,7 +204,14 @@ ring_layout_make(const struct ring_geom *geom, uint64_t page, struct ring_layout
 	lay->lanes = lay->stats + geom->slots * lay->stat_step;
 	lay->lane_data = page;
 	lay->lane_step = page + BASE_ALIGN(geom->lane_size, page);
-	lay->bytes = lay->lanes + geom->slots * lay->lane_step;
+	lay->bytes = lay->lanes + geom->lanes * lay->lane_step;
+	lay->queues = lay->queue_step = lay->queue_side = 0;
+	if (geom->queue_size == 0)
+		return;
+	lay->queues = lay->bytes;
+	lay->queue_side = page + BASE_ALIGN(geom->queue_size, page);
+	lay->queue_step = 2 * lay->queue_side;
+	lay->bytes += (geom->slots - 1) * lay->queue_step;
 }
 
 #endif

@@ -20,6 +20,9 @@ struct ring_seg {
 /* Wakes every slot but SELF, asleep or not; for the successor on a lane. */
 void ring_wake_all(struct ring_seg *seg, unsigned self);
 
+/* Wakes SLOT, asleep or not; for the successor on an end of its queue. */
+void ring_wake_one(struct ring_seg *seg, unsigned slot);
+
 static inline const struct ring_seg_head *
 ring_seg_head(const struct ring_seg *seg)
 {
@@ -50,6 +53,31 @@ ring_seg_data(const struct ring_seg *seg, unsigned slot)
 {
 	return (ring_word *)(void *)(seg->map + seg->lay.lanes +
 	    slot * seg->lay.lane_step + seg->lay.lane_data);
+}
+
+/* Where SIDE (enum ring_queue_side) of the queue of client SLOT begins. */
+static inline uint64_t
+ring_seg_queue_at(const struct ring_seg *seg, unsigned slot, unsigned side)
+{
+	unsigned index = slot - (slot >= seg->geom.lanes);
+
+	return seg->lay.queues + index * seg->lay.queue_step +
+	    side * seg->lay.queue_side;
+}
+
+static inline struct ring_queue_page *
+ring_seg_queue(const struct ring_seg *seg, unsigned slot, unsigned side)
+{
+	return (struct ring_queue_page *)(void *)(seg->map +
+	    ring_seg_queue_at(seg, slot, side));
+}
+
+/* What that side sends: it lies behind its page, as in a lane. */
+static inline ring_word *
+ring_seg_queue_data(const struct ring_seg *seg, unsigned slot, unsigned side)
+{
+	return (ring_word *)(void *)(seg->map + ring_seg_queue_at(seg, slot, side) +
+	    seg->lay.lane_data);
 }
 
 /* A word that others may change or that tells of other words. */

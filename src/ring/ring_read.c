@@ -11,9 +11,9 @@
 #include "base/base_assert.h"
 #include "base/base_log.h"
 #include "base/base_mem.h"
-#include "ring/ring_copy.h"
 #include "ring/ring_fail.h"
 #include "ring/ring_priv.h"
+#include "ring/ring_rec.h"
 
 /* Looks at a lane that moves under us before a count may be one too small. */
 #define SYNC_TRIES 1000
@@ -33,14 +33,6 @@ struct ring_reader {
 	uint64_t damaged;
 	unsigned n;
 	struct cursor cursors[];
-};
-
-/* What is read of a header, before it is believed. */
-struct peek {
-	uint64_t words[RING_WORDS];
-	uint64_t need; /* length with alignment */
-	uint32_t len;
-	uint16_t type;
 };
 
 /*
@@ -69,7 +61,7 @@ sync_to_tail(struct cursor *c)
 void
 ring_reader_new(struct ring_seg *seg, struct ring_reader **reader_r)
 {
-	unsigned n = seg->geom.slots;
+	unsigned n = seg->geom.lanes;
 	struct ring_reader *reader =
 	    base_zalloc(sizeof(*reader) + n * sizeof(reader->cursors[0]));
 
@@ -116,29 +108,17 @@ resync(struct cursor *c, uint64_t *lost_r)
 	return RING_LAPPED;
 }
 
-/* The header was whole when read; is it one that a writer writes? */
+/* The header was whole when read; is it one that the writer writes next? */
 static bool
-believable(const struct ring_reader *reader, const struct cursor *c, struct peek *p)
+believable(const struct ring_reader *reader, const struct cursor *c,
+    struct ring_peek *p)
 {
-	uint64_t place_off = c->pos & (reader->size - 1), name_len;
-
-	p->len = ring_shape_len(p->words[RING_W_SHAPE]);
-	p->type = ring_shape_type(p->words[RING_W_SHAPE]);
-	p->need = BASE_ALIGN((uint64_t)p->len, RING_ALIGN);
-	if (p->words[RING_W_POS] != c->pos || p->len < RING_HEAD_BYTES ||
-	    p->need > c->tail - c->pos || p->need > reader->size - place_off)
-		return false;
-	if (p->type == RING_PAD)
-		return p->need == p->len;
-	name_len = (uint32_t)p->words[RING_W_NAME];
-	return (p->type == RING_DATA || p->type == RING_CTRL) &&
-	    p->len <= reader->size / RING_SHARE &&
-	    BASE_ALIGN(name_len, sizeof(uint64_t)) <= p->len - RING_HEAD_BYTES &&
-	    p->words[RING_W_SEQ] == c->seq + 1;
+	return ring_rec_believe(p, c->pos, c->tail, reader->size) &&
+	    (p->type == RING_PAD || p->words[RING_W_SEQ] == c->seq + 1);
 }
 
 static enum ring_read_result
-damaged(struct ring_reader *reader, unsigned slot, const struct peek *p,
+damaged(struct ring_reader *reader, unsigned slot, const struct ring_peek *p,
     uint64_t *lost_r)
 {
 	struct cursor *c = &reader->cursors[slot];
@@ -155,31 +135,12 @@ damaged(struct ring_reader *reader, unsigned slot, const struct peek *p,
 	return resync(c, lost_r);
 }
 
-static void
-show(struct cursor *c, const struct peek *p, struct ring_head *head)
-{
-	head->chan = p->words[RING_W_CHAN];
-	head->mask = p->words[RING_W_MASK];
-	head->time = p->words[RING_W_TIME];
-	head->offset = p->words[RING_W_OFFSET];
-	head->seq = p->words[RING_W_SEQ];
-	head->name_len = (uint32_t)p->words[RING_W_NAME];
-	head->body_len = (uint32_t)(p->len - RING_HEAD_BYTES -
-	    BASE_ALIGN((uint64_t)head->name_len, sizeof(uint64_t)));
-	head->type = p->type;
-	head->flags = ring_shape_flags(p->words[RING_W_SHAPE]);
-	head->origin = (uint16_t)(p->words[RING_W_NAME] >> 32);
-	c->name_len = head->name_len;
-	c->body_len = head->body_len;
-	c->end = c->pos + p->need;
-}
-
 enum ring_read_result
 ring_read_next(struct ring_reader *reader, unsigned slot, struct ring_head *head_r,
     uint64_t *lost_r)
 {
 	struct cursor *c = &reader->cursors[slot];
-	struct peek p;
+	struct ring_peek p;
 
 	base_assert(slot < reader->n);
 	for (;;) {
@@ -190,10 +151,10 @@ ring_read_next(struct ring_reader *reader, unsigned slot, struct ring_head *head
 		}
 		RING_POINT(READ_BEFORE_HEAD);
 		if (c->pos % RING_ALIGN != 0) {
-			p = (struct peek){ 0 };
+			p = (struct ring_peek){ .len = 0 };
 			return damaged(reader, slot, &p, lost_r);
 		}
-		ring_copy_out(p.words, place(reader, c, c->pos), sizeof(p.words));
+		ring_rec_peek(c->data, reader->size, c->pos, &p);
 		RING_POINT(READ_AFTER_HEAD);
 		if (overtaken(reader, c))
 			return resync(c, lost_r);
@@ -203,7 +164,10 @@ ring_read_next(struct ring_reader *reader, unsigned slot, struct ring_head *head
 			break;
 		c->pos = c->end = c->pos + p.need;
 	}
-	show(c, &p, head_r);
+	ring_rec_show(&p, head_r);
+	c->name_len = head_r->name_len;
+	c->body_len = head_r->body_len;
+	c->end = c->pos + p.need;
 	return RING_RECORD;
 }
 
@@ -236,6 +200,62 @@ ring_read_skip(struct ring_reader *reader, unsigned slot)
 	base_assert(slot < reader->n && c->end != c->pos);
 	c->pos = c->end;
 	c->seq++;
+}
+
+uint64_t
+ring_read_position(const struct ring_reader *reader, unsigned slot)
+{
+	base_assert(slot < reader->n);
+	return reader->cursors[slot].pos;
+}
+
+/*
+ * Finds the number of the last record before C->pos, which is a place of a record:
+ * one less than that of the first one after it, or, if only padding follows or
+ * nothing, the last one of the lane.  False: no record is there.
+ */
+static bool
+find_seq(const struct ring_reader *reader, struct cursor *c)
+{
+	struct cursor at = *c, last;
+	struct ring_peek p;
+
+	for (;;) {
+		if (at.pos == at.tail) {
+			last = at;
+			sync_to_tail(&last);
+			c->seq = last.seq;
+			if (last.tail == at.tail)
+				return true;
+			at.tail = c->tail = last.tail;
+		}
+		ring_rec_peek(at.data, reader->size, at.pos, &p);
+		if (overtaken(reader, c) ||
+		    !ring_rec_believe(&p, at.pos, at.tail, reader->size))
+			return false;
+		if (p.type != RING_PAD)
+			break;
+		at.pos += p.need;
+	}
+	c->seq = p.words[RING_W_SEQ] - 1;
+	return true;
+}
+
+bool
+ring_read_seek(struct ring_reader *reader, unsigned slot, uint64_t pos)
+{
+	struct cursor *c = &reader->cursors[slot], at;
+
+	base_assert(slot < reader->n);
+	at = *c;
+	at.pos = at.end = pos;
+	at.tail = ring_get(&at.page->tail);
+	if (pos % RING_ALIGN != 0 || at.tail - pos > reader->size ||
+	    !find_seq(reader, &at))
+		return false;
+	RING_POINT(READ_SOUGHT);
+	*c = at;
+	return true;
 }
 
 uint64_t

@@ -1,5 +1,5 @@
 /*
- * ring_read: one process's cursors over all lanes.
+ * ring_read: one process's cursors over all broadcast lanes.
  *
  * Cursors are private memory: the death of a reader leaves nothing.  A reader is
  * never waited for: one that falls a whole lane behind is told how many records
@@ -26,8 +26,9 @@ void ring_reader_new(struct ring_seg *seg, struct ring_reader **reader_r);
 void ring_reader_free(struct ring_reader *reader);
 
 /*
- * Looks at the next record of lane SLOT.  Padding is passed over silently.  A
- * record that contradicts itself counts as a lap (and in ring_read_damaged).
+ * Looks at the next record of the lane of SLOT (below ring_geom.lanes).  Padding is
+ * passed over silently.  A record that contradicts itself counts as a lap (and in
+ * ring_read_damaged).
  * Touches the record's header only, one cache line: a caller that is not in
  * head_r->mask skips it without a look at the rest.  Called again before _copy or
  * _skip, it shows the same record, or a lap.
@@ -50,6 +51,18 @@ bool ring_read_copy(struct ring_reader *reader, unsigned slot, void *name, void 
 
 /* Moves past the record that ring_read_next showed. */
 void ring_read_skip(struct ring_reader *reader, unsigned slot);
+
+/* Where the cursor of lane SLOT stands: all records before it were passed. */
+uint64_t ring_read_position(const struct ring_reader *reader, unsigned slot);
+
+/*
+ * Moves the cursor of lane SLOT to POS: what the lane's tail was at some time, in
+ * this segment (ring_seg_boot).  False: the lane does not hold what was put there any
+ * more, or POS never was such a place; the cursor stays.  True: the records from POS
+ * on come next, exactly numbered, but the writer goes on, so each may still be lost.
+ */
+bool ring_read_seek(struct ring_reader *reader, unsigned slot, uint64_t pos)
+    BASE_MUST_CHECK;
 
 /* Bytes between the cursor and the tail of lane SLOT. */
 uint64_t ring_read_behind(const struct ring_reader *reader, unsigned slot);

@@ -40,16 +40,27 @@ page_size(void)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static bool
+good_size(uint64_t n)
+{
+	return power_of_two(n) && n >= RING_MIN_LANE && n <= RING_MAX_LANE;
+}
+
 static int
 check_geom(const struct ring_geom *geom, char *err, size_t errlen)
 {
 	const char *what = NULL;
 
 	if (geom->slots == 0 || geom->slots > RING_MAX_SLOTS)
+		what = "number of slots";
+	else if (geom->lanes == 0 || geom->lanes > geom->slots)
 		what = "number of lanes";
-	else if (!power_of_two(geom->lane_size) || geom->lane_size < RING_MIN_LANE ||
-	    geom->lane_size > RING_MAX_LANE)
+	else if (!good_size(geom->lane_size))
 		what = "size of a lane";
+	else if (geom->queue_size != 0 && !good_size(geom->queue_size))
+		what = "size of a queue";
+	else if (geom->queue_size != 0 && geom->slots < 2)
+		what = "number of slots: a queue has two ends";
 	else if (!power_of_two(geom->interest_buckets) ||
 	    geom->interest_buckets > RING_MAX_BUCKETS)
 		what = "number of interest buckets";
@@ -133,9 +144,11 @@ write_head(struct ring_seg *seg)
 	head->page = page_size();
 	head->bytes = seg->lay.bytes;
 	head->slots = seg->geom.slots;
+	head->lanes = seg->geom.lanes;
 	head->lane_size = seg->geom.lane_size;
 	head->buckets = seg->geom.interest_buckets;
 	head->stat_size = seg->geom.stat_size;
+	head->queue_size = seg->geom.queue_size;
 	base_rand_bytes(&head->boot_id, sizeof(head->boot_id));
 	base_rand_bytes(&head->key, sizeof(head->key));
 }
@@ -185,6 +198,8 @@ check_head(int fd, struct ring_geom *geom_r, char *err, size_t errlen)
 	else if (head.version != RING_LAYOUT_VERSION)
 		what = "made by another version";
 	else if (head.slots > RING_MAX_SLOTS)
+		what = "bad number of slots";
+	else if (head.lanes > head.slots)
 		what = "bad number of lanes";
 	else if (seals < 0 || (seals & SEALS) != SEALS)
 		what = "not sealed against resizing";
@@ -195,7 +210,9 @@ check_head(int fd, struct ring_geom *geom_r, char *err, size_t errlen)
 		return -1;
 	}
 	*geom_r = (struct ring_geom){ .slots = (unsigned)head.slots,
+		.lanes = (unsigned)head.lanes,
 		.lane_size = head.lane_size,
+		.queue_size = head.queue_size,
 		.interest_buckets = head.buckets,
 		.stat_size = head.stat_size };
 	if (check_geom(geom_r, err, errlen) != 0)
@@ -244,13 +261,23 @@ void
 ring_seg_confine(struct ring_seg *seg, unsigned slot)
 {
 	const struct ring_layout *lay = &seg->lay;
+	unsigned broker = ring_seg_broker(seg);
 	int rw = PROT_READ | PROT_WRITE;
 
 	base_assert(slot < seg->geom.slots);
 	protect(seg, 0, lay->bytes, PROT_READ);
 	protect(seg, lay->slots, lay->stats - lay->slots, rw); /* interest as well */
 	protect(seg, lay->stats + slot * lay->stat_step, lay->stat_step, rw);
-	protect(seg, lay->lanes + slot * lay->lane_step, lay->lane_step, rw);
+	if (slot < seg->geom.lanes)
+		protect(seg, lay->lanes + slot * lay->lane_step, lay->lane_step, rw);
+	if (seg->geom.queue_size == 0)
+		return;
+	for (unsigned i = 0; i < seg->geom.slots; i++) {
+		if (i == broker || (slot != broker && slot != i))
+			continue;
+		protect(seg, ring_seg_queue_at(seg, i, slot == broker),
+		    lay->queue_side, rw);
+	}
 }
 
 void
@@ -283,6 +310,18 @@ uint64_t
 ring_seg_bytes(const struct ring_seg *seg)
 {
 	return seg->lay.bytes;
+}
+
+unsigned
+ring_seg_broker(const struct ring_seg *seg)
+{
+	return seg->geom.lanes - 1;
+}
+
+uint64_t
+ring_seg_boot(const struct ring_seg *seg)
+{
+	return ring_seg_head(seg)->boot_id;
 }
 
 const struct base_hash_key *

@@ -9,12 +9,22 @@
 
 struct ring_seg; /* one process's view; private memory */
 
-#define RING_MAX_SLOTS 64 /* processes with a lane; bits of an interest mask */
+#define RING_MAX_SLOTS 64 /* processes; bits of an interest mask */
 
-/* Sizes, from the configuration. */
+/*
+ * Sizes, from the configuration.
+ *
+ * Slots 0 to lanes - 2 are workers and lanes - 1 is the broker: each owns a
+ * broadcast lane (ring_lane.h).  Slots from lanes on have none.  All but the broker
+ * are its clients, each with a queue to it and one back (ring_queue.h).
+ */
 struct ring_geom {
-	unsigned slots; /* processes that own a lane: workers, later the broker */
+	unsigned slots; /* processes with counters, an armed word and an eventfd */
+	unsigned lanes; /* broadcast lanes; slots at most */
 	uint64_t lane_size; /* data bytes of a lane; a power of two, 4 KiB to 1 TiB */
+	/* Data bytes of a queue in one direction, limits as of lane_size; or 0: there
+	 * are no queues, and the last lane is as any other. */
+	uint64_t queue_size;
 	uint64_t interest_buckets; /* a power of two, 16 Mi at most */
 	uint64_t stat_size; /* bytes of counters of each slot, 1 MiB at most */
 };
@@ -38,8 +48,10 @@ int ring_seg_attach(int fd, struct ring_seg **seg_r, char *err, size_t errlen)
 
 /*
  * In a child, before it serves: from now on this process can write only the lane
- * and the counters of SLOT, the armed words (a waker lowers those of others) and
- * the interest table; all else is read-only for it, and a store there is a SIGSEGV.
+ * (if it has one) and the counters of SLOT, the armed words (a waker lowers those of
+ * others) and the interest table; of the queues, a client its own side of its own,
+ * which is what it sends and how far it is done with what it receives; the broker,
+ * its side of all.  All else is read-only for it, and a store there is a SIGSEGV.
  */
 void ring_seg_confine(struct ring_seg *seg, unsigned slot);
 
@@ -48,6 +60,10 @@ void ring_seg_free(struct ring_seg *seg); /* unmaps and closes */
 int ring_seg_fd(const struct ring_seg *seg);
 const struct ring_geom *ring_seg_geom(const struct ring_seg *seg);
 uint64_t ring_seg_bytes(const struct ring_seg *seg); /* whole size */
+/* Slot of the broker, whether one lives or not; no client has it. */
+unsigned ring_seg_broker(const struct ring_seg *seg);
+/* Random, another one for each segment: what positions on disk belong to. */
+uint64_t ring_seg_boot(const struct ring_seg *seg);
 /* Key of channel hashes; the same for all processes of this segment. */
 const struct base_hash_key *ring_seg_key(const struct ring_seg *seg);
 /* Counter page of SLOT: geom.stat_size bytes, written by its owner alone. */

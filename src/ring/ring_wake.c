@@ -48,7 +48,7 @@ ring_wake_arm(struct ring_seg *seg, unsigned slot, struct ring_reader *reader)
 	atomic_store_explicit(armed, 1, memory_order_relaxed);
 	RING_POINT(ARM_AFTER_FLAG);
 	ring_fence_full();
-	if (ring_read_pending(reader)) {
+	if (reader != NULL && ring_read_pending(reader)) {
 		atomic_store_explicit(armed, 0, memory_order_relaxed);
 		return false;
 	}
@@ -82,18 +82,29 @@ wake(const struct ring_seg *seg, unsigned slot)
 	return 1;
 }
 
+/* Has a quarter of SELF's lane been written since all were woken? */
+static bool
+passed_sleepers(struct ring_seg *seg, unsigned self)
+{
+	uint64_t tail;
+
+	if (self >= seg->geom.lanes)
+		return false;
+	tail = ring_get_own(&ring_seg_lane(seg, self)->tail);
+	if (tail - seg->wake_marks[self] < seg->geom.lane_size / SLEEP_SHARE)
+		return false;
+	seg->wake_marks[self] = tail;
+	return true;
+}
+
 unsigned
 ring_wake_mask(struct ring_seg *seg, unsigned self, uint64_t mask)
 {
 	unsigned written = 0;
-	uint64_t tail;
 
 	base_assert(self < seg->geom.slots);
-	tail = ring_get_own(&ring_seg_lane(seg, self)->tail);
-	if (tail - seg->wake_marks[self] >= seg->geom.lane_size / SLEEP_SHARE) {
-		seg->wake_marks[self] = tail;
+	if (passed_sleepers(seg, self))
 		mask = UINT64_MAX;
-	}
 	mask &= ~(UINT64_C(1) << self);
 	RING_POINT(WAKE_BEFORE);
 	ring_fence_full();
@@ -108,6 +119,12 @@ ring_wake_mask(struct ring_seg *seg, unsigned self, uint64_t mask)
 		written += wake(seg, i);
 	}
 	return written;
+}
+
+void
+ring_wake_one(struct ring_seg *seg, unsigned slot)
+{
+	wake(seg, slot);
 }
 
 void

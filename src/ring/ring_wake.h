@@ -38,8 +38,9 @@ int ring_wake_init(struct ring_seg *seg) BASE_MUST_CHECK;
 int ring_wake_fd(const struct ring_seg *seg, unsigned slot);
 
 /*
- * Before sleeping: raises the flag of SLOT, then looks at all lanes once more.
- * True: sleep.  False: something came in; the flag is down again.
+ * Before sleeping: raises the flag of SLOT, then looks at all lanes once more, if it
+ * has a READER of them (else NULL).  True: sleep, after a look at the queues if SLOT
+ * takes from any (ring_queue.h).  False: something came in; the flag is down again.
  */
 bool ring_wake_arm(struct ring_seg *seg, unsigned slot, struct ring_reader *reader);
 

@@ -210,8 +210,11 @@ take_pidfile(struct master *m)
 static int
 make_segment(struct master *m)
 {
-	struct ring_geom geom = {.slots = m->n_children,
+	/* Workers, then the broker, who all publish; then the archiver. */
+	struct ring_geom geom = {.slots = m->n_children + 2,
+	    .lanes = m->n_children + 1,
 	    .lane_size = m->conf->ring_size,
+	    .queue_size = m->conf->queue_size,
 	    .interest_buckets = (uint64_t)m->conf->interest_buckets,
 	    .stat_size = IPC_STAT_SIZE};
 	char err[256];
@@ -219,9 +222,11 @@ make_segment(struct master *m)
 	if (ring_seg_create(&geom, &m->seg, err, sizeof(err)) < 0) {
 		master_error(m,
 		    "cannot make the shared memory: %s "
-		    "(ring_size %llu for each of %u workers, interest_buckets %llu)",
+		    "(ring_size %llu for each of %u workers and the broker, "
+		    "queue_size %llu twice for each, interest_buckets %llu)",
 		    err,
-		    (unsigned long long)geom.lane_size, geom.slots,
+		    (unsigned long long)geom.lane_size, m->n_children,
+		    (unsigned long long)geom.queue_size,
 		    (unsigned long long)geom.interest_buckets);
 		return -1;
 	}
@@ -236,7 +241,7 @@ count_workers(const struct conf *conf)
 {
 	if (conf->workers > 0)
 		return (unsigned)conf->workers;
-	return BASE_MIN(base_proc_cpus(), RING_MAX_SLOTS - 1);
+	return BASE_MIN(base_proc_cpus(), RING_MAX_SLOTS - 2);
 }
 
 static int

@@ -212,8 +212,9 @@ count_missed(struct worker *w)
 {
 	struct ring_head head;
 	uint64_t lost, now = base_time_wall_ns();
+	unsigned n = ring_seg_geom(w->ipc->seg)->lanes;
 
-	for (unsigned lane = 0; lane < w->ipc->n_workers; lane++)
+	for (unsigned lane = 0; lane < n; lane++)
 		if (ring_read_behind(w->reader, lane) > 0 &&
 		    ring_read_next(w->reader, lane, &head, &lost) == RING_RECORD &&
 		    ring_wake_late(&head, w->ipc->slot, now))
@@ -284,6 +285,7 @@ start(struct worker *w, struct ipc_env *ipc, char *err, size_t errlen)
 	    .lane = w->lane,
 	    .stat = take_over_stats(w),
 	    .worker = ipc->slot,
+	    .n_workers = ipc->n_workers,
 	};
 	if (make_keys(ipc->conf, &w->keys, err, errlen) < 0)
 		return -1;

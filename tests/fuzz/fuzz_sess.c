@@ -122,6 +122,7 @@ make_world(void)
 	    "namespace \"ns\" { subscribe = anyone publish = subscriber }\n"
 	    "namespace \"no\" { }\n";
 	const struct ring_geom geom = {.slots = 1,
+	    .lanes = 1,
 	    .lane_size = 1 << 20,
 	    .interest_buckets = 64,
 	    .stat_size = 4096};
@@ -144,6 +145,7 @@ make_world(void)
 	    .seg = world.seg,
 	    .lane = world.lane,
 	    .stat = ring_seg_stats(world.seg, 0),
+	    .n_workers = 1,
 	    .now_ms = 1,
 	    .now_s = 1700000000,
 	};

@@ -1,5 +1,6 @@
 /*
- * ring_bench: what a put, a next with copy, and a skip cost, in one process.
+ * ring_bench: what a put, a next with copy, and a skip cost, in one process; and
+ * what a put into a queue and a look at what it put cost, done once a batch.
  * Prints nanoseconds an operation for some body sizes.  Not a test.
  */
 #include "config.h"
@@ -10,6 +11,7 @@
 #include <time.h>
 
 #include "base/base_assert.h"
+#include "ring/ring_queue.h"
 #include "ring/ring_wake.h"
 
 #define ROUNDS 2000
@@ -71,12 +73,39 @@ measure(struct ring_seg *seg, struct ring_lane *lane, size_t size)
 	ring_reader_free(skipper);
 }
 
+static void
+measure_queue(struct ring_queue_out *out, struct ring_queue_in *in, size_t size)
+{
+	static char body[16384];
+	struct ring_head head = { .type = RING_DATA, .chan = 17, .mask = 3 };
+	struct base_slice chan = { NAME, sizeof(NAME) - 1 };
+	struct iovec piece = { body, size };
+	uint64_t put = 0, take = 0, t0, t1, t2;
+	struct ring_queue_item item = { .end = 0 };
+
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		t0 = now_ns();
+		for (unsigned i = 0; i < BATCH; i++)
+			base_assert(ring_queue_put(out, &head, chan, &piece, 1) == 0);
+		t1 = now_ns();
+		for (unsigned i = 0; i < BATCH; i++)
+			base_assert(ring_queue_next(in, &item) == 1);
+		ring_queue_done(in, item.end);
+		t2 = now_ns();
+		put += t1 - t0;
+		take += t2 - t1;
+	}
+	printf("%8zu %8.1f %10.1f\n", size, per_op(put), per_op(take));
+}
+
 int
 main(void)
 {
 	static const size_t sizes[] = { 0, 100, 300, 1024, 4096, 16384 };
-	struct ring_geom geom = { .slots = 2, .lane_size = 32 << 20,
-		.interest_buckets = 4096, .stat_size = 4096 };
+	struct ring_geom geom = { .slots = 2, .lanes = 2, .lane_size = 32 << 20,
+		.queue_size = 32 << 20, .interest_buckets = 4096, .stat_size = 4096 };
+	struct ring_queue_out *out;
+	struct ring_queue_in *in;
 	struct ring_lane *lane;
 	struct ring_seg *seg;
 	char err[256];
@@ -90,6 +119,18 @@ main(void)
 	for (unsigned i = 0; i < BASE_COUNT(sizes); i++)
 		measure(seg, lane, sizes[i]);
 	ring_lane_close(lane);
+	if (ring_queue_out_open(seg, 0, RING_QUEUE_CLIENT, &out, err,
+		sizeof(err)) != 0 ||
+	    ring_queue_in_open(seg, 0, RING_QUEUE_BROKER, NULL, &in, err,
+		sizeof(err)) != 0) {
+		fprintf(stderr, "ring_bench: %s\n", err);
+		return 1;
+	}
+	printf("%8s %8s %10s\n", "queue", "put", "next");
+	for (unsigned i = 0; i < BASE_COUNT(sizes); i++)
+		measure_queue(out, in, sizes[i]);
+	ring_queue_out_close(out);
+	ring_queue_in_close(in);
 	ring_seg_free(seg);
 	return 0;
 }

@@ -40,15 +40,13 @@ util_dawdle(struct util_rng *rng, uint64_t below)
 		atomic_signal_fence(memory_order_seq_cst);
 }
 
-struct ring_seg *
-util_seg(unsigned slots, uint64_t lane_size)
+static struct ring_seg *
+make_seg(const struct ring_geom *geom)
 {
-	struct ring_geom geom = { .slots = slots, .lane_size = lane_size,
-		.interest_buckets = 256, .stat_size = 4096 };
 	struct ring_seg *seg;
 	char err[256];
 
-	if (ring_seg_create(&geom, &seg, err, sizeof(err)) != 0) {
+	if (ring_seg_create(geom, &seg, err, sizeof(err)) != 0) {
 		fprintf(stderr, "%s\n", err);
 		exit(1);
 	}
@@ -57,6 +55,37 @@ util_seg(unsigned slots, uint64_t lane_size)
 		exit(1);
 	}
 	return seg;
+}
+
+struct ring_seg *
+util_seg(unsigned slots, uint64_t lane_size)
+{
+	struct ring_geom geom = { .slots = slots, .lanes = slots,
+		.lane_size = lane_size, .interest_buckets = 256, .stat_size = 4096 };
+
+	return make_seg(&geom);
+}
+
+struct ring_seg *
+util_queue_seg(unsigned slots, unsigned lanes, uint64_t queue_size)
+{
+	struct ring_geom geom = { .slots = slots, .lanes = lanes, .lane_size = 4096,
+		.queue_size = queue_size, .interest_buckets = 256,
+		.stat_size = 4096 };
+
+	return make_seg(&geom);
+}
+
+void
+util_queue_preset(struct ring_seg *seg, unsigned slot, enum ring_queue_side sender,
+    uint64_t pos, uint64_t seq)
+{
+	struct ring_queue_page *page = ring_seg_queue(seg, slot, sender);
+
+	atomic_store(&page->marks[seq % 2].end, pos);
+	atomic_store(&page->marks[seq % 2].seq, seq);
+	atomic_store(&page->tail, pos);
+	atomic_store(&ring_seg_queue(seg, slot, 1 - (unsigned)sender)->done, pos);
 }
 
 void
@@ -110,61 +139,78 @@ fill(char *p, size_t n, uint64_t seed, uint64_t which)
 	}
 }
 
+void
+util_make(struct util_rec *rec, uint64_t seed, size_t max)
+{
+	struct util_rng rng = { ~seed };
+	size_t name_len, body_len, at = 0;
+
+	base_assert(max <= MAX_RECORD);
+	rec->n = (int)util_below(&rng, BASE_COUNT(rec->pieces)) + 1;
+	util_sizes(seed, max, &name_len, &body_len);
+	fill(rec->name_bytes, name_len, seed, 1);
+	fill(rec->body, body_len, seed, 2);
+	rec->name = (struct base_slice){ rec->name_bytes, name_len };
+	for (int i = 0; i < rec->n; i++) {
+		size_t take = i == rec->n - 1 ? body_len - at :
+			(size_t)util_below(&rng, body_len - at + 1);
+
+		rec->pieces[i] = (struct iovec){ rec->body + at, take };
+		at += take;
+	}
+	rec->head = (struct ring_head){ .chan = seed, .mask = ~seed,
+		.offset = seed * 3, .time = seed + 1, .flags = (uint16_t)(seed >> 7),
+		.type = (seed & 8) != 0 ? RING_CTRL : RING_DATA };
+}
+
 uint64_t
 util_put(struct ring_lane *lane, uint64_t seed)
 {
-	char name[64], body[MAX_RECORD];
-	struct util_rng rng = { ~seed };
-	struct iovec pieces[4];
-	struct ring_head head;
-	size_t name_len, body_len, at = 0;
-	int n = (int)util_below(&rng, BASE_COUNT(pieces)) + 1;
+	struct util_rec rec;
 
-	base_assert(ring_lane_max(lane) <= sizeof(body));
-	util_sizes(seed, ring_lane_max(lane), &name_len, &body_len);
-	fill(name, name_len, seed, 1);
-	fill(body, body_len, seed, 2);
-	for (int i = 0; i < n; i++) {
-		size_t take = i == n - 1 ? body_len - at :
-			(size_t)util_below(&rng, body_len - at + 1);
+	util_make(&rec, seed, ring_lane_max(lane));
+	return ring_lane_put(lane, &rec.head, rec.name, rec.pieces, rec.n);
+}
 
-		pieces[i] = (struct iovec){ body + at, take };
-		at += take;
-	}
-	memset(&head, 0, sizeof(head));
-	head.chan = seed;
-	head.mask = ~seed;
-	head.offset = seed * 3;
-	head.time = seed + 1;
-	head.flags = (uint16_t)(seed >> 7);
-	head.type = (seed & 8) != 0 ? RING_CTRL : RING_DATA;
-	return ring_lane_put(lane, &head, (struct base_slice){ name, name_len }, pieces,
-	    n);
+/* Is it what util_make makes of the seed in HEAD? */
+static bool
+proven(const struct ring_head *head, unsigned origin, const char *name,
+    const char *body, size_t max)
+{
+	uint64_t seed = head->chan;
+	size_t name_len, body_len;
+	char want[MAX_RECORD];
+
+	util_sizes(seed, max, &name_len, &body_len);
+	if (head->mask != ~seed || head->offset != seed * 3 || head->time != seed + 1 ||
+	    head->flags != (uint16_t)(seed >> 7) || head->origin != origin ||
+	    head->type != ((seed & 8) != 0 ? RING_CTRL : RING_DATA) ||
+	    head->name_len != name_len || head->body_len != body_len)
+		return false;
+	fill(want, name_len, seed, 1);
+	if (memcmp(name, want, name_len) != 0)
+		return false;
+	fill(want, body_len, seed, 2);
+	return memcmp(body, want, body_len) == 0;
+}
+
+bool
+util_item(const struct ring_queue_item *item, unsigned origin, size_t max)
+{
+	return proven(&item->head, origin, item->name, item->body, max);
 }
 
 int
 util_take(struct ring_reader *reader, unsigned slot, const struct ring_head *head,
     size_t max)
 {
-	char name[MAX_RECORD], body[MAX_RECORD], want[MAX_RECORD];
-	uint64_t seed = head->chan;
-	size_t name_len, body_len;
+	char name[MAX_RECORD], body[MAX_RECORD];
 
 	if (head->name_len > sizeof(name) || head->body_len > sizeof(body))
 		return -1;
 	if (!ring_read_copy(reader, slot, name, body))
 		return 0;
-	util_sizes(seed, max, &name_len, &body_len);
-	if (head->mask != ~seed || head->offset != seed * 3 || head->time != seed + 1 ||
-	    head->flags != (uint16_t)(seed >> 7) || head->origin != slot ||
-	    head->type != ((seed & 8) != 0 ? RING_CTRL : RING_DATA) ||
-	    head->name_len != name_len || head->body_len != body_len)
-		return -1;
-	fill(want, name_len, seed, 1);
-	if (memcmp(name, want, name_len) != 0)
-		return -1;
-	fill(want, body_len, seed, 2);
-	return memcmp(body, want, body_len) == 0 ? 1 : -1;
+	return proven(head, slot, name, body, max) ? 1 : -1;
 }
 
 uint64_t

@@ -8,6 +8,7 @@
 #define RING_UTIL_H
 
 #include "ring/ring_interest.h"
+#include "ring/ring_queue.h"
 #include "ring/ring_wake.h"
 
 struct util_rng {
@@ -24,6 +25,9 @@ void util_dawdle(struct util_rng *rng, uint64_t below);
 /* A segment with eventfds; exits the program on failure. */
 struct ring_seg *util_seg(unsigned slots, uint64_t lane_size);
 
+/* The same with queues, and lanes of 4 KiB. */
+struct ring_seg *util_queue_seg(unsigned slots, unsigned lanes, uint64_t queue_size);
+
 /* Both positions of an unused lane, its last number, and nothing in it. */
 void util_preset(struct ring_seg *seg, unsigned slot, uint64_t pos, uint64_t seq);
 
@@ -32,6 +36,23 @@ void util_torn(struct ring_seg *seg, unsigned slot, uint64_t bytes);
 
 /* Name and body lengths that follow from SEED for a lane with this maximum. */
 void util_sizes(uint64_t seed, size_t max, size_t *name_len_r, size_t *body_len_r);
+
+/* The record of SEED, as it is put. */
+struct util_rec {
+	struct ring_head head;
+	struct base_slice name;
+	struct iovec pieces[4];
+	int n;
+	char name_bytes[64], body[16384];
+};
+void util_make(struct util_rec *rec, uint64_t seed, size_t max);
+
+/* True if ITEM is a whole record of a lane with this maximum, sent by ORIGIN. */
+bool util_item(const struct ring_queue_item *item, unsigned origin, size_t max);
+
+/* Both positions of an unused queue lane, its last number, nothing in it. */
+void util_queue_preset(struct ring_seg *seg, unsigned slot, enum ring_queue_side sender,
+    uint64_t pos, uint64_t seq);
 
 /* Puts the record of SEED, its body in up to 4 pieces.  Returns ring_lane_put's. */
 uint64_t util_put(struct ring_lane *lane, uint64_t seed);

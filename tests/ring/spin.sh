@@ -69,4 +69,9 @@ holds wake
 for variant in NO_FENCE_ARM NO_FENCE_WAKE NO_LOOK WAKE_ARMED; do
 	fails wake -D$variant
 done
+holds queue -DPUTS=4 -DKILLS=2
+[ "${1:-}" != long ] || holds queue -DPUTS=7 -DKILLS=3
+for variant in NO_GATE STALE_GATE EARLY_DONE EARLY_TAIL FROM_DONE ONE_MARK SEQ_ONLY; do
+	fails queue -D$variant
+done
 exit $bad

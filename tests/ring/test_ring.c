@@ -22,6 +22,9 @@ struct model {
 	uint64_t tail; /* of the lane */
 	uint64_t pos; /* of the reader */
 	uint64_t first, put, passed; /* records put, and passed by the reader */
+	struct {
+		uint64_t pos, passed;
+	} been[8]; /* tails of some time */
 };
 
 static uint64_t
@@ -85,6 +88,26 @@ model_read(struct model *m, struct ring_reader *reader, struct ring_lane *lane,
 	return true;
 }
 
+/* Goes to where the reader or the tail has been, if the lane still holds it. */
+static void
+model_seek(struct model *m, struct ring_reader *reader, struct util_rng *rng)
+{
+	unsigned i = (unsigned)util_below(rng, BASE_COUNT(m->been));
+	uint64_t pos = m->been[i].pos, passed = m->been[i].passed;
+	bool there = m->tail - pos <= SIZE;
+
+	if (util_below(rng, 2) == 0) {
+		m->been[i].pos = m->tail;
+		m->been[i].passed = m->put;
+	}
+	assert_int_equal(ring_read_seek(reader, 0, pos), there);
+	if (there) {
+		m->pos = pos;
+		m->passed = passed;
+	}
+	assert_int_equal(ring_read_position(reader, 0), m->pos);
+}
+
 static void
 run_model(uint64_t start, uint64_t rounds)
 {
@@ -98,6 +121,8 @@ run_model(uint64_t start, uint64_t rounds)
 	ring_lane_open(seg, 0, &lane);
 	ring_reader_new(seg, &reader);
 	assert_false(ring_read_pending(reader));
+	for (unsigned i = 0; i < BASE_COUNT(m.been); i++)
+		m.been[i].pos = start;
 	for (uint64_t i = 0; i < rounds; i++) {
 		uint64_t puts = util_below(&rng, util_below(&rng, 20) == 0 ? 90 : 12);
 
@@ -108,6 +133,8 @@ run_model(uint64_t start, uint64_t rounds)
 		while (puts-- > 0)
 			if (!model_read(&m, reader, lane, util_below(&rng, 4) == 0))
 				break;
+		if (util_below(&rng, 4) == 0)
+			model_seek(&m, reader, &rng);
 	}
 	assert_int_equal(ring_read_damaged(reader), 0);
 	ring_reader_free(reader);
@@ -201,6 +228,80 @@ test_lapped_at_copy(void **state)
 	assert_int_equal(ring_read_next(reader, 1, &head, &lost), RING_RECORD);
 	assert_int_equal(head.seq, seq);
 	assert_int_equal(util_take(reader, 1, &head, ring_lane_max(lane)), 1);
+	assert_int_equal(ring_read_damaged(reader), 0);
+	ring_reader_free(reader);
+	ring_lane_close(lane);
+	ring_seg_free(seg);
+}
+
+/* A place in the lane that is none, and places at the edges of what it holds. */
+static void
+test_seek(void **state)
+{
+	struct ring_seg *seg = util_seg(1, SIZE);
+	struct ring_head head = { .type = RING_DATA };
+	struct base_slice none = { NULL, 0 };
+	uint64_t start = 7 * SIZE, lost = 0;
+	struct ring_reader *reader;
+	struct ring_lane *lane;
+
+	(void)state;
+	util_preset(seg, 0, start, 5);
+	ring_lane_open(seg, 0, &lane);
+	ring_reader_new(seg, &reader);
+	for (uint64_t pos = start; pos < start + SIZE; pos += RING_ALIGN) {
+		assert_int_equal(ring_read_position(reader, 0), start);
+		assert_true(ring_read_seek(reader, 0, pos)); /* to the tail */
+		assert_true(ring_read_seek(reader, 0, start));
+		assert_false(ring_read_seek(reader, 0, start - RING_ALIGN));
+		assert_false(ring_read_seek(reader, 0, pos + RING_ALIGN));
+		assert_false(ring_read_seek(reader, 0, pos + 1));
+		assert_false(ring_read_seek(reader, 0, pos + (UINT64_C(1) << 63)));
+		ring_lane_put(lane, &head, none, NULL, 0);
+	}
+	/* The whole lane, then a line less. */
+	assert_true(ring_read_seek(reader, 0, start));
+	assert_int_equal(ring_read_next(reader, 0, &head, &lost), RING_RECORD);
+	assert_int_equal(head.seq, 6);
+	ring_lane_put(lane, &head, none, NULL, 0);
+	assert_false(ring_read_seek(reader, 0, start));
+	assert_true(ring_read_seek(reader, 0, start + RING_ALIGN));
+	assert_int_equal(ring_read_next(reader, 0, &head, &lost), RING_RECORD);
+	assert_int_equal(head.seq, 7);
+	/* Inside of a record, where an older one began. */
+	util_put(lane, 1);
+	assert_true(util_put(lane, 2) > start + SIZE + 3 * RING_ALIGN);
+	assert_false(ring_read_seek(reader, 0, start + SIZE + 2 * RING_ALIGN));
+	assert_int_equal(ring_read_damaged(reader), 0);
+	ring_reader_free(reader);
+	ring_lane_close(lane);
+	ring_seg_free(seg);
+}
+
+/* What follows a place may be nothing but the padding of a repair. */
+static void
+test_seek_torn(void **state)
+{
+	struct ring_seg *seg = util_seg(1, SIZE);
+	struct ring_reader *reader;
+	struct ring_head head;
+	struct ring_lane *lane;
+	uint64_t lost, at = SIZE - 256;
+
+	(void)state;
+	util_preset(seg, 0, at, 40);
+	util_torn(seg, 0, 512); /* two records of padding */
+	ring_reader_new(seg, &reader);
+	assert_true(ring_read_seek(reader, 0, at));
+	ring_lane_open(seg, 0, &lane);
+	assert_true(ring_read_seek(reader, 0, at));
+	assert_int_equal(ring_read_position(reader, 0), at);
+	assert_int_equal(ring_read_next(reader, 0, &head, &lost), RING_EMPTY);
+	util_put(lane, seed_of(1));
+	assert_true(ring_read_seek(reader, 0, at));
+	assert_int_equal(ring_read_next(reader, 0, &head, &lost), RING_RECORD);
+	assert_int_equal(head.seq, 41);
+	assert_int_equal(util_take(reader, 0, &head, ring_lane_max(lane)), 1);
 	assert_int_equal(ring_read_damaged(reader), 0);
 	ring_reader_free(reader);
 	ring_lane_close(lane);
@@ -443,6 +544,8 @@ main(void)
 		cmocka_unit_test(test_model),
 		cmocka_unit_test(test_all_sizes),
 		cmocka_unit_test(test_lapped_at_copy),
+		cmocka_unit_test(test_seek),
+		cmocka_unit_test(test_seek_torn),
 		cmocka_unit_test(test_new_reader),
 		cmocka_unit_test(test_torn),
 		cmocka_unit_test(test_spoiled_stays_lapped),

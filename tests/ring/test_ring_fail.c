@@ -7,6 +7,7 @@
 
 #ifdef ENABLE_FAILPOINTS
 
+#include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -95,6 +97,8 @@ sleeper(void)
 				util_take(own, 2, &head, ring_lane_max(lane));
 			else
 				lost = 0;
+		if (!ring_read_seek(own, 2, ring_read_position(own, 2)))
+			exit(1);
 		ring_wake_arm(seg, SLEEPER, own);
 		ring_wake_disarm(seg, SLEEPER);
 	}
@@ -110,6 +114,76 @@ interested(void)
 		ring_interest_add(in, i);
 	for (uint64_t i = 0; i < ENOUGH / 2; i++)
 		ring_interest_del(in, i);
+}
+
+/* What was told to the sender, and what the taker has committed. */
+struct ledger {
+	uint64_t acked; /* number of the last put that returned */
+	uint64_t pos, seq; /* after the last record committed */
+};
+
+static struct ledger *ledger; /* shared; no kill point stands between its words */
+static struct ring_queue_out *queue_out;
+static struct ring_queue_in *queue_in;
+
+static void
+queue_open(void)
+{
+	char err[256];
+
+	if (ring_queue_out_open(seg, 0, RING_QUEUE_CLIENT, &queue_out, err,
+		sizeof(err)) != 0 ||
+	    ring_queue_in_open(seg, 0, RING_QUEUE_BROKER, &ledger->pos, &queue_in, err,
+		sizeof(err)) != 0) {
+		fprintf(stderr, "%s\n", err);
+		exit(1);
+	}
+}
+
+/* Commits what is there as one batch; false if a record is not the next one. */
+static bool
+queue_drain(void)
+{
+	struct ledger next = *ledger;
+	struct ring_queue_item item;
+	int r;
+
+	while ((r = ring_queue_next(queue_in, &item)) == 1) {
+		if (item.head.seq != next.seq + 1 ||
+		    !util_item(&item, 0, ring_queue_max(queue_out)))
+			return false;
+		next.seq++;
+		next.pos = item.end;
+	}
+	ledger->pos = next.pos;
+	ledger->seq = next.seq;
+	ring_queue_done(queue_in, next.pos);
+	return r == 0;
+}
+
+static bool
+queue_put(void)
+{
+	struct util_rec rec;
+	int r;
+
+	util_make(&rec, ++seed, ring_queue_max(queue_out));
+	r = ring_queue_put(queue_out, &rec.head, rec.name, rec.pieces, rec.n);
+	if (r == -EAGAIN)
+		return queue_drain();
+	if (r == 0)
+		ledger->acked = rec.head.seq;
+	return r == 0;
+}
+
+/* Both ends of a queue, which is drained when it is full. */
+static void
+queuer(void)
+{
+	queue_open();
+	for (uint64_t i = 0; i < ENOUGH; i++)
+		if (!queue_put())
+			exit(1);
 }
 
 /* Runs ROLE in a child that is to die at pass PASS of POINT; true if it did. */
@@ -274,6 +348,57 @@ interested_dies(const char *point)
 	teardown();
 }
 
+/*
+ * Whatever was told to be sent is taken once; the successor's numbers go on.  A put
+ * that did not return may have been done or not: one for each of DEATHS.
+ */
+static void
+queue_succeed(unsigned deaths)
+{
+	uint64_t acked = ledger->acked;
+
+	queue_open();
+	assert_true(woken(1));
+	ring_wake_disarm(seg, 1);
+	assert_true(queue_drain());
+	assert_in_range(ledger->seq, acked, acked + deaths);
+	assert_int_equal(ledger->pos, ring_queue_tail(queue_out));
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(queue_put());
+		assert_int_equal(ledger->acked, ledger->seq + 1);
+		assert_true(queue_drain());
+	}
+	assert_int_equal(ledger->acked, ledger->seq);
+	ring_queue_out_close(queue_out);
+	ring_queue_in_close(queue_in);
+}
+
+static void
+queue_dies(const char *point)
+{
+	unsigned hits = 0;
+
+	seg = util_queue_seg(2, 2, SIZE);
+	ledger = mmap(NULL, sizeof(*ledger), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(ledger != MAP_FAILED);
+	for (unsigned pass = 1; pass <= 2 * N_PASSES; pass++) {
+		unsigned deaths;
+
+		seed += ENOUGH;
+		deaths = dies_at(point, pass, queuer);
+		/* The successor may die where it began. */
+		if (pass % 3 == 0)
+			deaths += dies_at(point, 1, queuer);
+		queue_succeed(deaths);
+		hits += deaths;
+	}
+	if (hits == 0)
+		fail_msg("%s was never reached", point);
+	munmap(ledger, sizeof(*ledger));
+	ring_seg_free(seg);
+}
+
 static bool
 starts(const char *name, const char *with)
 {
@@ -300,11 +425,23 @@ test_kill_points(void **state)
 		else if (starts(points[i], "ring.read.") ||
 		    starts(points[i], "ring.arm."))
 			reader_dies(points[i]);
+		else if (starts(points[i], "ring.queue."))
+			queue_dies(points[i]);
 		else if (starts(points[i], "ring.interest."))
 			interested_dies(points[i]);
 		else
 			fail_msg("%s has no test", points[i]);
 	}
+}
+
+/* The points in what both kinds of lane share. */
+static void
+test_kill_points_shared(void **state)
+{
+	(void)state;
+	queue_dies("ring.put.after_pad");
+	queue_dies("ring.put.after_head");
+	queue_dies("ring.put.mid_copy");
 }
 
 /* Each system call at start fails with a text, and nothing is left open. */
@@ -316,7 +453,7 @@ test_call_points(void **state)
 		RING_CALL_POINTS(X)
 #undef X
 	};
-	struct ring_geom geom = { .slots = 2, .lane_size = SIZE,
+	struct ring_geom geom = { .slots = 2, .lanes = 2, .lane_size = SIZE,
 		.interest_buckets = 64, .stat_size = 64 };
 	struct ring_seg *s;
 
@@ -348,6 +485,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kill_points),
+		cmocka_unit_test(test_kill_points_shared),
 		cmocka_unit_test(test_call_points),
 	};
 

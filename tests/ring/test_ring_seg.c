@@ -29,22 +29,28 @@
 
 #define SIZE UINT64_C(4096)
 
-static const struct ring_geom good = { .slots = 3, .lane_size = SIZE,
-	.interest_buckets = 64, .stat_size = 100 };
+static const struct ring_geom good = { .slots = 4, .lanes = 3, .lane_size = SIZE,
+	.queue_size = 2 * SIZE, .interest_buckets = 64, .stat_size = 100 };
 
 static void
 test_refuses_sizes(void **state)
 {
 	static const struct ring_geom bad[] = {
-		{ 0, SIZE, 64, 100 },
-		{ RING_MAX_SLOTS + 1, SIZE, 64, 100 },
-		{ 3, SIZE / 2, 64, 100 },
-		{ 3, SIZE + 64, 64, 100 },
-		{ 3, UINT64_C(1) << 41, 64, 100 },
-		{ 3, SIZE, 0, 100 },
-		{ 3, SIZE, 63, 100 },
-		{ 3, SIZE, UINT64_C(1) << 25, 100 },
-		{ 3, SIZE, 64, UINT64_C(1) << 21 },
+		{ 0, 0, SIZE, 0, 64, 100 },
+		{ RING_MAX_SLOTS + 1, 3, SIZE, 0, 64, 100 },
+		{ 3, 0, SIZE, 0, 64, 100 },
+		{ 3, 4, SIZE, 0, 64, 100 },
+		{ 3, 3, SIZE / 2, 0, 64, 100 },
+		{ 3, 3, SIZE + 64, 0, 64, 100 },
+		{ 3, 3, UINT64_C(1) << 41, 0, 64, 100 },
+		{ 3, 3, SIZE, SIZE / 2, 64, 100 },
+		{ 3, 3, SIZE, SIZE + 64, 64, 100 },
+		{ 3, 3, SIZE, UINT64_C(1) << 41, 64, 100 },
+		{ 1, 1, SIZE, SIZE, 64, 100 },
+		{ 3, 3, SIZE, 0, 0, 100 },
+		{ 3, 3, SIZE, 0, 63, 100 },
+		{ 3, 3, SIZE, 0, UINT64_C(1) << 25, 100 },
+		{ 3, 3, SIZE, 0, 64, UINT64_C(1) << 21 },
 	};
 	struct ring_seg *seg;
 	char err[256];
@@ -234,10 +240,14 @@ test_two_views(void **state)
 	    ring_seg_attach(ring_seg_fd(seg), &other, err, sizeof(err)), 0);
 	assert_int_not_equal(ring_seg_fd(seg), ring_seg_fd(other));
 	assert_int_equal(ring_seg_geom(other)->slots, good.slots);
+	assert_int_equal(ring_seg_geom(other)->lanes, good.lanes);
+	assert_int_equal(ring_seg_broker(other), 2);
 	assert_int_equal(ring_seg_geom(other)->lane_size, good.lane_size);
 	assert_int_equal(ring_seg_geom(other)->interest_buckets, good.interest_buckets);
 	assert_int_equal(ring_seg_geom(other)->stat_size, good.stat_size);
+	assert_int_equal(ring_seg_geom(other)->queue_size, good.queue_size);
 	assert_int_equal(ring_seg_bytes(seg), ring_seg_bytes(other));
+	assert_int_equal(ring_seg_boot(seg), ring_seg_boot(other));
 	assert_memory_equal(ring_seg_key(seg), ring_seg_key(other),
 	    sizeof(struct base_hash_key));
 	ring_reader_new(other, &reader);
@@ -257,6 +267,7 @@ test_two_views(void **state)
 	other = create();
 	assert_memory_not_equal(ring_seg_key(seg), ring_seg_key(other),
 	    sizeof(struct base_hash_key));
+	assert_int_not_equal(ring_seg_boot(seg), ring_seg_boot(other));
 	ring_seg_free(other);
 	ring_seg_free(seg);
 }
@@ -286,11 +297,19 @@ test_attach_refuses(void **state)
 		    UINT64_C(0x0807060504030201), "another kind of machine" },
 		{ offsetof(struct ring_seg_head, page), 1, "another kind of machine" },
 		{ offsetof(struct ring_seg_head, bytes), 4096, "by its layout" },
-		{ offsetof(struct ring_seg_head, slots), 4, "by its layout" },
-		{ offsetof(struct ring_seg_head, slots), UINT64_C(3) << 32 | 3,
+		{ offsetof(struct ring_seg_head, slots), 5, "by its layout" },
+		{ offsetof(struct ring_seg_head, slots), UINT64_C(4) << 32 | 4,
+		    "number of slots" },
+		{ offsetof(struct ring_seg_head, slots), 0, "number of lanes" },
+		{ offsetof(struct ring_seg_head, lanes), 2, "by its layout" },
+		{ offsetof(struct ring_seg_head, lanes), 0, "number of lanes" },
+		{ offsetof(struct ring_seg_head, lanes), 5, "number of lanes" },
+		{ offsetof(struct ring_seg_head, lanes), UINT64_C(4) << 32 | 3,
 		    "number of lanes" },
 		{ offsetof(struct ring_seg_head, lane_size), 5000, "size of a lane" },
 		{ offsetof(struct ring_seg_head, buckets), 0, "interest buckets" },
+		{ offsetof(struct ring_seg_head, queue_size), SIZE, "by its layout" },
+		{ offsetof(struct ring_seg_head, queue_size), 5000, "size of a queue" },
 	};
 	struct ring_seg *seg = create();
 	int fd;
@@ -343,7 +362,7 @@ test_confine(void **state)
 
 	(void)state;
 	assert_int_equal(write_confined(seg, 0), SIGSEGV);
-	for (unsigned i = 0; i < good.slots; i++) {
+	for (unsigned i = 0; i < good.lanes; i++) {
 		uint64_t lane = lay->lanes + i * lay->lane_step;
 		int want = i == 1 ? 0 : SIGSEGV;
 

@@ -218,7 +218,7 @@ def test_log_that_cannot_be_opened_stops_the_start(daemon):
     reason="this machine holds the largest ring that can be configured",
 )
 def test_huge_ring_is_refused_at_start(daemon):
-    daemon.write(ring_size='"1g"', workers="63")
+    daemon.write(ring_size='"1g"', workers="62")
     done = daemon.run()
     assert done.returncode == 1
     assert "ring_size" in done.stderr

@@ -110,6 +110,7 @@ def test_fragments_without_an_end_are_cut(make_server, client, payload):
 def test_a_large_frame_in_small_pieces_costs_little(make_server, client):
     """What came before is not moved with each piece."""
     server = make_server(max_frame_size='4m', max_message_size='4m', ring_size='64m',
+                         queue_size='64m', history_reply='4m',
                          handshake_timeout='60s', ping_interval='60s')
     one = client(server)
     data = wire.frame(TEXT, b'{"id":9,"rpc":{"method":"' + b'x' * 4000000 + b'"}}')
@@ -341,7 +342,7 @@ def test_what_waits_for_all_clients_is_bounded(make_server, client):
 
 def test_unfinished_messages_of_all_clients_are_bounded(make_server, client):
     server = make_server(input_total='1m', max_frame_size='256k', max_message_size='256k',
-                         ring_size='4m', handshake_timeout='20s')
+                         ring_size='4m', queue_size='4m', handshake_timeout='20s')
     clients = [client(server) for _ in range(20)]
     before = server.memory()
     for one in clients:

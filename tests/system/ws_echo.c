@@ -77,7 +77,8 @@ make_conf(int port, bool deflate)
 	    "listen \"echo\" { address = \"127.0.0.1:%d\" }\n"
 	    "allowed_origins = {\"*\"}\n"
 	    "max_frame_size = \"16m\"\nmax_message_size = \"16m\"\n"
-	    "ring_size = \"256m\"\noutput_buffer = \"256m\"\noutput_total = \"1g\"\n"
+	    "ring_size = \"256m\"\nqueue_size = \"256m\"\nhistory_reply = \"16m\"\n"
+	    "output_buffer = \"256m\"\noutput_total = \"1g\"\n"
 	    "input_total = \"1g\"\nhandshake_timeout = \"60s\"\ncompression = %s\n",
 	    port, deflate ? "on" : "off");
 	conf = conf_parse_text(text, "ws_echo", &errors);
@@ -91,10 +92,13 @@ make_conf(int port, bool deflate)
 int
 main(int argc, char **argv)
 {
-	const struct ring_geom geom = {
-	    .slots = 1, .lane_size = 65536, .interest_buckets = 64, .stat_size = 4096};
+	const struct ring_geom geom = {.slots = 1,
+	    .lanes = 1,
+	    .lane_size = 65536,
+	    .interest_buckets = 64,
+	    .stat_size = 4096};
 	int port = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 0;
-	struct sess_env env = {.now_ms = 0};
+	struct sess_env env = {.n_workers = 1};
 	struct ring_reader *reader;
 	struct net net;
 	char err[256];

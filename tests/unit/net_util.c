@@ -38,6 +38,7 @@ void
 net_world_start(unsigned workers, const char *options)
 {
 	const struct ring_geom geom = {.slots = workers,
+	    .lanes = workers,
 	    .lane_size = 1 << 20,
 	    .interest_buckets = 64,
 	    .stat_size = 4096};
@@ -55,6 +56,7 @@ net_world_start(unsigned workers, const char *options)
 	w->env.conf = w->conf;
 	w->env.channels = w->channels;
 	w->env.hub = hub_new(ring_seg_key(w->env.seg), w->interest);
+	w->env.n_workers = workers;
 	w->env.stat = ring_seg_stats(w->env.seg, 0);
 	w->fan = fan_new(w->env.seg, 0, w->env.hub, w->reader, w->env.stat);
 	net_init(&w->net, event_base_new(), &net_sess_app, &w->env, w->fan);

@@ -214,7 +214,7 @@ test_unpack_mutated(void **state BASE_UNUSED)
 		if (got == NULL)
 			continue;
 		taken++;
-		assert_in_range(got->workers, 0, 63);
+		assert_in_range(got->workers, 0, 62);
 		assert_in_range(got->n_listens, 2, 2);
 		again.len = 0;
 		conf_dump(got, &again);

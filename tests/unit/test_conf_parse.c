@@ -183,7 +183,7 @@ static const struct bad bad_statements[] = {
     {LISTEN "\nworker = 1\nworkers = 0\n",
 	"t.conf:3: worker: no such option\n"
 	"t.conf:4: workers: \"0\" is not allowed here: must be auto or a whole "
-	"number from 1 to 63\n"},
+	"number from 1 to 62\n"},
     {LISTEN "radish { url = \"x\" a = {c, d} }\ndemo = 7",
 	"t.conf:3: demo: \"7\" is not allowed here: must be on or off\n"
 	"t.conf:2: radish: no such section\n"},
@@ -227,13 +227,13 @@ static const struct bad bad_statements[] = {
 static const struct bad bad_values[] = {
     {LISTEN "\n\nworkers = 12x",
 	"t.conf:4: workers: \"12x\" is not allowed here: must be auto or a whole "
-	"number from 1 to 63\n"},
+	"number from 1 to 62\n"},
     {LISTEN "workers = -1",
 	"t.conf:2: workers: \"-1\" is not allowed here: must be auto or a whole "
-	"number from 1 to 63\n"},
+	"number from 1 to 62\n"},
     {LISTEN "workers = \"\"",
 	"t.conf:2: workers: \"\" is not allowed here: must be auto or a whole "
-	"number from 1 to 63\n"},
+	"number from 1 to 62\n"},
     {LISTEN "max_connections = 99999999999999999999",
 	"t.conf:2: max_connections: \"99999999999999999999\" is not allowed here: "
 	"must be a whole number from 1 to 100000000\n"},

@@ -32,8 +32,11 @@ static struct {
 static int
 set_up(void **state)
 {
-	const struct ring_geom geom = {
-	    .slots = 2, .lane_size = LANE, .interest_buckets = 64, .stat_size = 4096};
+	const struct ring_geom geom = {.slots = 2,
+	    .lanes = 2,
+	    .lane_size = LANE,
+	    .interest_buckets = 64,
+	    .stat_size = 4096};
 	char err[128];
 
 	(void)state;
