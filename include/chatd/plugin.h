@@ -405,6 +405,11 @@ struct chatd_batch {
 	uint64_t token;
 	const struct chatd_record *const *recs;
 	size_t n; /* at least 1 */
+	/*
+	 * The host's clock; then CHATD_TIMEOUT.  The daemon takes a plugin that has not
+	 * answered some seconds later for one that hangs.  0: none.
+	 */
+	int64_t deadline;
 };
 
 /* What became of one record of a batch: 0, or a code of the class reject. */
@@ -433,6 +438,12 @@ struct chatd_history {
 #define CHATD_STORE_HISTORY 2u /* has history */
 #define CHATD_STORE_ASYNC   4u /* done may come after the function has returned */
 #define CHATD_STORE_SCHEMA  8u /* has migrate, and needs it before the first write */
+/*
+ * Batches are written in the order in which they were taken; one that fails makes
+ * those that were taken after it fail too.  A store without it gets a batch when the
+ * one before it is answered, because messages of a channel are written in order.
+ */
+#define CHATD_STORE_ORDERED 16u
 
 #define CHATD_MIGRATE_CHECK 1u /* only look: CHATD_VERSION when there is work to do */
 

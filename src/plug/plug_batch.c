@@ -83,7 +83,8 @@ plug_batch_new(const struct chatd_record *const *recs, size_t n, uint64_t token)
 		at = move_bytes(&copies[i], at);
 		pointers[i] = &copies[i];
 	}
-	block->batch = (struct chatd_batch){sizeof(block->batch), token, pointers, n};
+	block->batch = (struct chatd_batch){
+	    .size = sizeof(block->batch), .token = token, .recs = pointers, .n = n};
 	atomic_init(&block->refs, 1);
 	return &block->batch;
 }

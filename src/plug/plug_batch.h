@@ -10,7 +10,10 @@
 
 #include "base/base_defs.h"
 
-/* Copies N records, at least one, and all that they point to; one reference. */
+/*
+ * Copies N records, at least one, and all that they point to; one reference.  The
+ * batch has no deadline.
+ */
 struct chatd_batch *plug_batch_new(
     const struct chatd_record *const *recs, size_t n, uint64_t token);
 void plug_batch_ref(const struct chatd_batch *batch);

@@ -54,7 +54,8 @@ static const struct kind kinds[] = {
     {CHATD_KIND_BUS, "bus", 0, NULL, 0},
     {CHATD_KIND_LOG, "log", 0, NULL, 0},
     {CHATD_KIND_STORE, "store",
-	CHATD_STORE_TX | CHATD_STORE_HISTORY | CHATD_STORE_ASYNC | CHATD_STORE_SCHEMA,
+	CHATD_STORE_TX | CHATD_STORE_HISTORY | CHATD_STORE_ASYNC | CHATD_STORE_SCHEMA |
+	    CHATD_STORE_ORDERED,
 	store_needs, BASE_COUNT(store_needs)},
 };
 

@@ -8,8 +8,9 @@
 
 #include <chatd/plugin.h>
 
-#define MEM_CAPS                                                                 \
-	(CHATD_STORE_TX | CHATD_STORE_HISTORY | CHATD_STORE_ASYNC | CHATD_STORE_SCHEMA)
+#define MEM_CAPS                                                            \
+	(CHATD_STORE_TX | CHATD_STORE_HISTORY | CHATD_STORE_ASYNC |          \
+	    CHATD_STORE_SCHEMA | CHATD_STORE_ORDERED)
 
 struct mem_conf {
 	int64_t max_rows; /* further ones are refused with CHATD_UNAVAIL; 0: no limit */
