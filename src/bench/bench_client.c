@@ -14,16 +14,16 @@
  * publisher, number and time in hexadecimal, then filler.
  */
 #define DATA_HEAD "{\"c\":\"~B"
-#define MARK      "~B"
-#define HEAD_LEN  (sizeof(DATA_HEAD) - 1)
-#define MARK_AT   (HEAD_LEN - (sizeof(MARK) - 1))
+#define MARK "~B"
+#define HEAD_LEN (sizeof(DATA_HEAD) - 1)
+#define MARK_AT (HEAD_LEN - (sizeof(MARK) - 1))
 #define STAMP_LEN 32
-#define BODY_AT   (HEAD_LEN + STAMP_LEN)
-#define DATA_MID  "\",\"x\":\""
-#define DATA_END  "\"}"
+#define BODY_AT (HEAD_LEN + STAMP_LEN)
+#define DATA_MID "\",\"x\":\""
+#define DATA_END "\"}"
 
 /* Ids of the first two commands; publications follow. */
-#define ID_CONNECT   1
+#define ID_CONNECT 1
 #define ID_SUBSCRIBE 2
 
 void
@@ -113,6 +113,8 @@ bench_client_publish(struct bench *b, struct bench_pub *pub, uint64_t now)
 	put_hex(data + HEAD_LEN, 8, (uint64_t)c->pub);
 	put_hex(data + HEAD_LEN + 8, 8, pub->seq);
 	put_hex(data + HEAD_LEN + 16, 16, now);
+	if (pub->n_sent > 0)
+		pub->sent[pub->seq & (pub->n_sent - 1)] = now;
 	b->text.len = 0;
 	b->count.published++;
 	if (b->opt->raw) {
@@ -135,9 +137,22 @@ bench_client_publish(struct bench *b, struct bench_pub *pub, uint64_t now)
 
 /* One more than the value of each lower-case hexadecimal digit; 0: is none. */
 static const uint8_t hex_value[256] = {
-    ['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7,
-    ['7'] = 8, ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14,
-    ['e'] = 15, ['f'] = 16,
+    ['0'] = 1,
+    ['1'] = 2,
+    ['2'] = 3,
+    ['3'] = 4,
+    ['4'] = 5,
+    ['5'] = 6,
+    ['6'] = 7,
+    ['7'] = 8,
+    ['8'] = 9,
+    ['9'] = 10,
+    ['a'] = 11,
+    ['b'] = 12,
+    ['c'] = 13,
+    ['d'] = 14,
+    ['e'] = 15,
+    ['f'] = 16,
 };
 
 /* A digit that is none sets bits above the lowest four in BAD. */
@@ -171,9 +186,8 @@ count_latency(struct bench *b, const struct bench_conn *c, const struct bench_pu
 
 	bench_hist_add(&b->latency, ns);
 	if (c->worker != 0 && from != 0)
-		bench_hist_add(c->worker == from ? &b->latency_within
-						 : &b->latency_across,
-		    ns);
+		bench_hist_add(
+		    c->worker == from ? &b->latency_within : &b->latency_across, ns);
 }
 
 /* True if it is the first, or late. */
@@ -247,7 +261,7 @@ starts_with(const char *p, size_t n, const char *text, size_t len)
 }
 
 #define STARTS_WITH(p, n, literal) starts_with(p, n, literal, sizeof(literal) - 1)
-#define HAS(p, n, literal)         (memmem(p, n, literal, sizeof(literal) - 1) != NULL)
+#define HAS(p, n, literal) (memmem(p, n, literal, sizeof(literal) - 1) != NULL)
 
 static void
 protocol_error(
@@ -346,8 +360,18 @@ bench_client_open(struct bench *b, struct bench_conn *c)
 }
 
 static void
+count_confirm(struct bench *b, const struct bench_pub *pub, uint32_t seq, uint64_t now)
+{
+	uint64_t sent = pub->sent[seq & (pub->n_sent - 1)];
+
+	/* Its time was written over when more were outstanding than there is room for. */
+	if (pub->seq - seq < pub->n_sent && sent >= b->win_from && sent < b->win_to)
+		bench_hist_add(&b->confirm, now > sent ? now - sent : 0);
+}
+
+static void
 published_reply(struct bench *b, struct bench_conn *c, uint32_t id, const char *p,
-    size_t n, bool error)
+    size_t n, bool error, uint64_t now)
 {
 	struct bench_pub *pub = c->pub >= 0 ? &b->pubs[c->pub] : NULL;
 	uint32_t seq = id - ID_SUBSCRIBE + c->seq0;
@@ -368,18 +392,20 @@ published_reply(struct bench *b, struct bench_conn *c, uint32_t id, const char *
 		bench_pub_excuse(pub, seq, seq);
 		bench_note(b, "a publication was refused: %.*s",
 		    (int)BASE_MIN(n, (size_t)140), p);
+	} else {
+		count_confirm(b, pub, seq, now);
 	}
 	pub->answered = seq;
 }
 
 static void
-got_reply(struct bench *b, struct bench_conn *c, const char *p, size_t n)
+got_reply(struct bench *b, struct bench_conn *c, const char *p, size_t n, uint64_t now)
 {
 	uint32_t id = number_after(p, n, "\"id\":");
 	bool error = HAS(p, n, "\"error\":{");
 
 	if (c->state == BENCH_READY) {
-		published_reply(b, c, id, p, n, error);
+		published_reply(b, c, id, p, n, error, now);
 		return;
 	}
 	if (error) {
@@ -391,8 +417,8 @@ got_reply(struct bench *b, struct bench_conn *c, const char *p, size_t n)
 		c->pong = HAS(p, n, "\"pong\":true");
 		c->ping = number_after(p, n, "\"ping\":");
 		c->worker = HAS(p, n, "\"worker\":")
-				? number_after(p, n, "\"worker\":") + 1
-				: 0;
+		    ? number_after(p, n, "\"worker\":") + 1
+		    : 0;
 		if (c->num >= b->n_members)
 			session_starts(b, c);
 	} else if (id == ID_SUBSCRIBE && HAS(p, n, "\"subscribe\":")) {
@@ -415,7 +441,7 @@ got_line(struct bench *b, struct bench_conn *c, const char *p, size_t n, uint64_
 			send_text(b, c);
 		}
 	} else if (STARTS_WITH(p, n, "{\"id\":")) {
-		got_reply(b, c, p, n);
+		got_reply(b, c, p, n, now);
 	} else {
 		protocol_error(b, c, "not of the protocol", p, n);
 	}

@@ -93,14 +93,16 @@ bench_figures_make(
 	f->deliveries_per_s = quotient(received, f->seconds);
 	f->published_per_s =
 	    quotient(grew(from->count.published, to->count.published), f->seconds);
+	f->confirmed_per_s = quotient(grew(from->count.answered, to->count.answered) -
+		grew(from->count.refused, to->count.refused),
+	    f->seconds);
 	f->bytes_per_delivery =
 	    quotient(grew(from->count.rx_bytes, to->count.rx_bytes), received);
 	f->reads_per_delivery =
 	    quotient(grew(from->count.rx_calls, to->count.rx_calls), received);
 	f->cpu_us_per_delivery =
 	    quotient(grew(from->tree.cpu_ns, to->tree.cpu_ns) / 1e3, received);
-	f->late =
-	    b->opt->mode == BENCH_RATE &&
+	f->late = b->opt->mode == BENCH_RATE &&
 	    (bench_hist_quantile(&b->lag, .99) > LATE_NS ||
 		(double)b->count.behind > BEHIND_SHARE * (double)b->count.published);
 	check_sum(b, f);

@@ -12,7 +12,7 @@ struct bench_figures {
 	double cpu_us_per_connection; /* of the server, while they were opened */
 	double seconds; /* measured */
 	uint64_t expected; /* deliveries */
-	double deliveries_per_s, published_per_s, bytes_per_delivery,
+	double deliveries_per_s, published_per_s, confirmed_per_s, bytes_per_delivery,
 	    reads_per_delivery;
 	double cpu_us_per_delivery; /* of the server */
 	double server_cpu_pct, server_user_pct, server_system_pct; /* of one core */

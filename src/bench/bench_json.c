@@ -54,7 +54,7 @@ put_options(FILE *out, const struct bench_opts *o)
 		put_string(out, o->urls.v[i]);
 	}
 	fprintf(out, "],\"rooms\":%" PRId64 ",", o->rooms);
-	if (o->mode == BENCH_RATE || o->mode == BENCH_SATURATE)
+	if (o->mode != BENCH_IDLE && o->mode != BENCH_CONNECT)
 		fprintf(out,
 		    "\"members\":%" PRId64 ",\"publishers\":%" PRId64 ",\"outside\":%s,"
 		    "\"size\":%" PRId64 ",\"warmup_s\":%g,",
@@ -62,7 +62,7 @@ put_options(FILE *out, const struct bench_opts *o)
 		    o->warmup);
 	if (o->mode == BENCH_RATE)
 		fprintf(out, "\"rate\":%g,\"churn\":%g,", o->rate, o->churn);
-	if (o->mode == BENCH_SATURATE)
+	if (o->mode == BENCH_SATURATE || o->mode == BENCH_PUBLISH)
 		fprintf(out, "\"window\":%" PRId64 ",", o->window);
 	fprintf(out,
 	    "\"raw\":%s,\"compression\":%s,\"reconnect\":%s,\"poll_us\":%" PRId64
@@ -102,8 +102,7 @@ put_messages(FILE *out, const struct bench *b, const struct bench_result *r,
 		return;
 	fprintf(out,
 	    "\"published\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"unanswered\":%" PRIu64
-	    ",\"unsure\":%" PRIu64 ",\"skipped\":%" PRIu64
-	    ",\"behind\":%" PRIu64 ",",
+	    ",\"unsure\":%" PRIu64 ",\"skipped\":%" PRIu64 ",\"behind\":%" PRIu64 ",",
 	    c->published, c->refused, c->unanswered, c->unsure, c->skipped, c->behind);
 	fprintf(out,
 	    "\"expected\":%" PRIu64 ",\"received\":%" PRIu64 ",\"unique\":%" PRIu64
@@ -114,14 +113,16 @@ put_messages(FILE *out, const struct bench *b, const struct bench_result *r,
 	    f->expected, c->received, c->unique, c->lost, c->lost_cut, c->left,
 	    c->duplicates, c->reordered, c->early, c->misrouted, c->damaged, r->stalls);
 	fprintf(out,
-	    "\"deliveries_per_s\":%.1f,\"published_per_s\":%.1f,\"bytes_per_delivery\":"
+	    "\"deliveries_per_s\":%.1f,\"published_per_s\":%.1f,"
+	    "\"confirmed_per_s\":%.1f,\"bytes_per_delivery\":"
 	    "%.1f,"
 	    "\"reads_per_delivery\":%.3f,\"cpu_us_per_delivery\":%.4f,",
-	    f->deliveries_per_s, f->published_per_s, f->bytes_per_delivery,
-	    f->reads_per_delivery, f->cpu_us_per_delivery);
+	    f->deliveries_per_s, f->published_per_s, f->confirmed_per_s,
+	    f->bytes_per_delivery, f->reads_per_delivery, f->cpu_us_per_delivery);
 	put_quantiles(out, "latency_us", &b->latency);
 	put_quantiles(out, "latency_within_us", &b->latency_within);
 	put_quantiles(out, "latency_across_us", &b->latency_across);
+	put_quantiles(out, "confirm_us", &b->confirm);
 	put_quantiles(out, "lag_us", &b->lag);
 }
 

@@ -15,8 +15,8 @@
 
 #define EVENTS 128 /* few, so that publishing stays punctual */
 /* Publications in one turn when the rate is behind, before input is looked at. */
-#define BURST           64
-#define STALL           (BENCH_NSEC / 2)
+#define BURST 64
+#define STALL (BENCH_NSEC / 2)
 #define LATE_DUPLICATES (BENCH_NSEC / 5)
 
 static volatile sig_atomic_t interrupted;
@@ -260,6 +260,29 @@ fill_window(struct bench *b, struct load *l)
 	}
 }
 
+/* Each publisher has as much outstanding as it may. */
+static void
+run_publish(struct bench *b, struct load *l, struct bench_result *r)
+{
+	while (!interrupted) {
+		uint64_t now = bench_now();
+
+		if (!l->measuring && now >= l->measure)
+			begin_measuring(b, l, r);
+		if (now >= l->end)
+			break;
+		for (uint32_t i = 0; i < b->n_pubs; i++) {
+			struct bench_pub *pub = &b->pubs[i];
+
+			while (pub->seq - pub->answered < (uint32_t)b->opt->window &&
+			    !bench_conn_blocked(&b->conns[pub->conn]) &&
+			    bench_client_publish(b, pub, bench_now()))
+				;
+		}
+		bench_load_pump(b, BASE_MIN(now + BENCH_NSEC / 100, l->end));
+	}
+}
+
 static void
 run_saturate(struct bench *b, struct load *l, struct bench_result *r)
 {
@@ -338,6 +361,8 @@ run_load(struct bench *b, struct bench_result *r)
 	bench_tree_scan(&r->from.tree, &b->opt->pids);
 	if (b->opt->mode == BENCH_RATE)
 		run_rate(b, &l, r);
+	else if (b->opt->mode == BENCH_PUBLISH)
+		run_publish(b, &l, r);
 	else
 		run_saturate(b, &l, r);
 	if (!l.measuring)
@@ -427,6 +452,7 @@ bench_load_run(struct bench *b, struct bench_helpers *helpers, struct bench_resu
 	switch (b->opt->mode) {
 	case BENCH_RATE:
 	case BENCH_SATURATE:
+	case BENCH_PUBLISH:
 		run_load(b, r);
 		break;
 	case BENCH_IDLE:

@@ -58,7 +58,7 @@ check_pids(const struct bench_opts *o, char *err, size_t errlen)
 static uint32_t
 members(const struct bench_opts *o, const struct bench_helpers *h)
 {
-	if (o->mode == BENCH_RATE || o->mode == BENCH_SATURATE)
+	if (o->mode != BENCH_IDLE && o->mode != BENCH_CONNECT)
 		return (uint32_t)(o->rooms * o->members);
 	return h->connections;
 }

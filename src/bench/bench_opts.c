@@ -15,8 +15,9 @@
 
 enum kind { FLAG, INT, REAL, TEXT, LIST };
 
-#define ALL  (BENCH_RATE | BENCH_SATURATE | BENCH_IDLE | BENCH_CONNECT)
-#define LOAD (BENCH_RATE | BENCH_SATURATE)
+#define ALL (LOAD | HOLD)
+#define LOAD (MEMBERS | BENCH_PUBLISH)
+#define MEMBERS (BENCH_RATE | BENCH_SATURATE)
 #define HOLD (BENCH_IDLE | BENCH_CONNECT)
 
 struct opt {
@@ -52,18 +53,18 @@ static const struct opt opts[] = {
 	"no protocol: /ROOM sends what comes from publishers at /ROOM?pub"},
 
     {"rooms", INT, AT(rooms), ALL, 1, 1000000, "1", "N", "channels"},
-    {"members", INT, AT(members), LOAD, 1, 1000000, "100", "N",
+    {"members", INT, AT(members), MEMBERS, 1, 1000000, "100", "N",
 	"subscribers of each room"},
     {"publishers", INT, AT(publishers), LOAD, 1, 100000, "1", "N",
 	"members of each room that publish"},
-    {"outside", FLAG, AT(outside), LOAD, 0, 0, NULL, NULL,
+    {"outside", FLAG, AT(outside), MEMBERS, 0, 0, NULL, NULL,
 	"publishers are connections of their own, without subscription"},
     {"rate", REAL, AT(rate), BENCH_RATE, 0.001, 1e6, "10", "R",
 	"messages a second and publisher"},
     {"size", INT, AT(size), LOAD, BENCH_SIZE_MIN, BENCH_SIZE_MAX, "128", "BYTES",
 	"size of a message's data"},
-    {"window", INT, AT(window), BENCH_SATURATE, 1, 100000, "32", "N",
-	"messages outstanding at a time"},
+    {"window", INT, AT(window), BENCH_SATURATE | BENCH_PUBLISH, 1, 100000, "32", "N",
+	"messages outstanding at a time; in mode publish, of each publisher"},
     {"connections", INT, AT(connections), HOLD, 1, 1000000, "1000", "N",
 	"connections in all"},
     {"channel-prefix", TEXT, AT(channel_prefix), ALL, 0, 0, "bench", "TEXT",
@@ -111,6 +112,8 @@ static const struct {
     {BENCH_RATE, "rate", "publish at a fixed rate and account for every delivery"},
     {BENCH_SATURATE, "saturate",
 	"the same, as fast as deliveries come, --window messages ahead"},
+    {BENCH_PUBLISH, "publish",
+	"publish as fast as it is confirmed, --window messages ahead; no subscribers"},
     {BENCH_IDLE, "idle", "hold connections with one subscription each"},
     {BENCH_CONNECT, "connect", "open connections as fast as the server takes them"},
 };
@@ -270,12 +273,14 @@ is_visible(const char *s, const char *also)
 static const char *
 check_together(const struct bench_opts *o)
 {
-	bool load = o->mode == BENCH_RATE || o->mode == BENCH_SATURATE;
+	bool load = (o->mode & LOAD) != 0;
 
 	if (o->token != NULL && o->token_secret != NULL)
 		return "--token and --token-secret exclude each other";
 	if (o->raw && (o->token != NULL || o->token_secret != NULL))
 		return "with --raw there are no tokens";
+	if (o->raw && o->mode == BENCH_PUBLISH)
+		return "with --raw nothing is confirmed";
 	if (o->raw && load && !o->outside)
 		return "--raw needs --outside: who subscribes cannot publish";
 	if (strlen(o->channel_prefix) > 200)
@@ -355,6 +360,10 @@ bench_opts_parse(struct bench_opts *o, int argc, char **argv)
 		if (opts[i].kind == LIST && opts[i].def != NULL && !given[i])
 			list_add((struct bench_list *)((char *)o + opts[i].offset),
 			    opts[i].def);
+	if (o->mode == BENCH_PUBLISH) {
+		o->members = 0;
+		o->outside = true;
+	}
 	return check(o, given) < 0 ? BENCH_OPTS_BAD : BENCH_OPTS_RUN;
 }
 

@@ -14,6 +14,7 @@ enum bench_mode {
 	BENCH_SATURATE = 2, /* publish as fast as deliveries come */
 	BENCH_IDLE = 4, /* hold connections */
 	BENCH_CONNECT = 8, /* open connections */
+	BENCH_PUBLISH = 16, /* publish as fast as it is confirmed */
 };
 
 /* Of the size of a message's data, in bytes. */
@@ -41,7 +42,7 @@ struct bench_opts {
 	bool outside;
 	double rate; /* messages a second and publisher */
 	int64_t size; /* bytes of a message's data */
-	int64_t window; /* messages outstanding */
+	int64_t window; /* messages outstanding; of each publisher in BENCH_PUBLISH */
 	int64_t connections;
 	char *channel_prefix;
 	double churn; /* connections a second */

@@ -127,6 +127,18 @@ text_messages(const struct bench *b, const struct bench_figures *f, FILE *out)
 		    "  churned        %" PRIu64 " times; missed meanwhile: %" PRIu64
 		    ", early: %" PRIu64 "\n",
 		    c->churned, c->left, c->early);
+	if (b->confirm.n > 0)
+		fprintf(out,
+		    "  confirmed      %.0f publications/s; after ms: p50 %.3f  p99 "
+		    "%.3f  "
+		    "p99.9 %.3f  max %.3f\n",
+		    f->confirmed_per_s,
+		    (double)bench_hist_quantile(&b->confirm, .5) / 1e6,
+		    (double)bench_hist_quantile(&b->confirm, .99) / 1e6,
+		    (double)bench_hist_quantile(&b->confirm, .999) / 1e6,
+		    (double)b->confirm.max / 1e6);
+	if (b->n_members == 0)
+		return;
 	fprintf(out,
 	    "  rate           %.0f deliveries/s over %.2f s, %.0f bytes each\n",
 	    f->deliveries_per_s, f->seconds, f->bytes_per_delivery);
@@ -201,9 +213,10 @@ bench_report_text(const struct bench *b, const struct bench_result *r, FILE *out
 	if (r->stalls > 0)
 		fprintf(out, "  stalls         %" PRIu64 "\n", r->stalls);
 	if (f.late)
-		fprintf(out, "  WARNING        chatbench itself could not keep up: "
-			     "latency and rate are "
-			     "its own\n");
+		fprintf(out,
+		    "  WARNING        chatbench itself could not keep up: "
+		    "latency and rate are "
+		    "its own\n");
 	if (r->interrupted)
 		fprintf(out, "  interrupted\n");
 	if (b->error[0] != '\0')

@@ -98,11 +98,28 @@ make_conn(struct bench *b, uint32_t i)
 		c->tracks = base_zalloc(publishers * sizeof(*c->tracks));
 }
 
+/* Room for the times of what is not answered yet; at a rate there is no bound. */
+#define SENT_MIN 16
+
+static void
+make_pubs(struct bench *b)
+{
+	uint32_t n = SENT_MIN;
+
+	while (b->opt->mode == BENCH_PUBLISH && n < b->opt->window)
+		n *= 2;
+	b->pubs = base_zalloc((b->n_pubs + 1) * sizeof(*b->pubs));
+	for (uint32_t i = 0; i < b->n_pubs && !b->opt->raw; i++) {
+		b->pubs[i].sent = base_zalloc(n * sizeof(*b->pubs[i].sent));
+		b->pubs[i].n_sent = n;
+	}
+}
+
 int
 bench_run_init(struct bench *b, const struct bench_opts *opt, struct bench_url *urls,
     uint32_t n, uint32_t first_user, char *err, size_t errlen)
 {
-	bool load = opt->mode == BENCH_RATE || opt->mode == BENCH_SATURATE;
+	bool load = opt->mode != BENCH_IDLE && opt->mode != BENCH_CONNECT;
 
 	b->opt = opt;
 	b->urls = urls;
@@ -130,7 +147,7 @@ bench_run_init(struct bench *b, const struct bench_opts *opt, struct bench_url *
 		snprintf(err, errlen, "epoll_create1: %s", strerror(errno));
 		return -1;
 	}
-	b->pubs = base_zalloc((b->n_pubs + 1) * sizeof(*b->pubs));
+	make_pubs(b);
 	b->conns = base_zalloc(b->n_conns * sizeof(*b->conns));
 	b->rbuf = base_malloc(BENCH_RBUF);
 	bench_client_payload(b, &b->payload, (size_t)opt->size);
@@ -148,8 +165,10 @@ bench_run_fini(struct bench *b)
 	}
 	for (uint32_t i = 0; b->heads != NULL && i < b->n_rooms; i++)
 		free((void *)(uintptr_t)b->heads[i].p);
-	for (uint32_t i = 0; b->pubs != NULL && i < b->n_pubs; i++)
+	for (uint32_t i = 0; b->pubs != NULL && i < b->n_pubs; i++) {
 		free(b->pubs[i].excused.v);
+		free(b->pubs[i].sent);
+	}
 	free(b->heads);
 	free(b->pubs);
 	free(b->conns);

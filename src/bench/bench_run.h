@@ -83,6 +83,7 @@ struct bench {
 	struct bench_hist latency, lag;
 	/* of LATENCY: publisher and member at one worker, and at two; demo = on only */
 	struct bench_hist latency_within, latency_across;
+	struct bench_hist confirm; /* from sending to the answer */
 	struct bench_hist connect_time;
 	struct bench_hist back_time, back_excess; /* all, and beyond the back-off */
 	char error[256]; /* the first that was noted */

@@ -27,6 +27,8 @@ struct bench_pub {
 	uint32_t seq; /* last number that was published */
 	uint32_t answered; /* highest number that the server answered */
 	uint32_t conn; /* the connection that publishes */
+	uint64_t *sent; /* when each of the last n_sent was, by number mod n_sent */
+	uint32_t n_sent; /* a power of two; 0: there are no answers */
 	struct bench_gaps excused; /* nobody has to get these; in growing order */
 };
 

@@ -69,6 +69,23 @@ class Right(unittest.TestCase):
         self.assertEqual(r["expected"], r["published"] * 4)
         self.assertEqual(server.did["connections"], 12)
 
+    def test_publish(self):
+        with FakeServer() as server:
+            status, r = bench("publish", "--url", server.url, "--rooms", "2",
+                              "--publishers", "3", "--window", "4", *FAST)
+        self.assertEqual((status, r["ok"]), (0, True))
+        self.assertEqual(server.did["connections"], 6)
+        self.assertEqual(r["published"], server.n)
+        self.assertEqual((r["expected"], r["unanswered"]), (0, 0))
+        self.assertGreater(r["confirm_us"]["n"], 20)
+        self.assertGreater(r["confirmed_per_s"], 20)
+
+    def test_publish_keeps_to_the_window(self):
+        with FakeServer(unanswered=1) as server:
+            _, r = bench("publish", "--url", server.url, "--publishers", "3", "--window",
+                         "5", *FAST, "--drain", "0.2")
+        self.assertEqual((server.n, r["unanswered"]), (15, 15))
+
     def test_outside_publishers(self):
         server, r = self.check("--outside", "--publishers", "2")
         self.assertEqual(server.did["connections"], 6)
