@@ -13,7 +13,8 @@ esac
 cd "$(dirname "$0")/.."
 
 etc/debian.sh autoconf automake libtool pkg-config make gcc libc6-dev \
-    libevent-dev libconfuse-dev libssl-dev libjwt-dev zlib1g-dev
+    libevent-dev libconfuse-dev libssl-dev libjwt-dev zlib1g-dev \
+    libsqlite3-dev
 [ "${1-}" != --deps-only ] || exit 0
 
 [ -x configure ] || ./autogen.sh

@@ -133,7 +133,7 @@ on_stopped(void *arg)
 }
 
 static void
-on_done(void *arg, uint64_t token, int code, const char *why BASE_UNUSED,
+on_done(void *arg, uint64_t token, int code, const char *why,
     const struct chatd_result *results, size_t n)
 {
 	struct store_run *run = arg;
@@ -147,6 +147,8 @@ on_done(void *arg, uint64_t token, int code, const char *why BASE_UNUSED,
 		base_buf_printf(&run->wrong, "request %llu was answered twice\n",
 		    (unsigned long long)token);
 	run->codes[token] = code;
+	if (code != 0)
+		snprintf(run->why, sizeof(run->why), "%s", why);
 	for (i = 0; i < n; i++) {
 		if (results[i].code == 0)
 			continue;
@@ -241,6 +243,7 @@ run_open(struct store_run *run, const char *name, const char *options,
 		plug_unload(run->mod);
 		return false;
 	}
+	base_buf_free(why); /* what was begun there */
 	run->base = event_base_new();
 	run->rows = base_realloc(NULL, RUN_ROWS, sizeof(*run->rows));
 	return true;
@@ -269,18 +272,25 @@ migrate(struct store_run *run, struct base_buf *why)
 }
 
 bool
-run_start(struct store_run *run, struct base_buf *why)
+run_init(struct store_run *run, struct base_buf *why)
 {
 	struct plug_place place = {
 	    run->mod, run->conf, run->base, "node-1", run->dir, &owner, run};
+
+	run->plug = plug_new(&place, why);
+	return run->plug != NULL;
+}
+
+bool
+run_start(struct store_run *run, struct base_buf *why)
+{
 	struct chatd_error err;
 	int64_t deadline = base_time_ms() + patience();
 	int never = 0;
 
 	run->stopped = 0;
 	run->state = CHATD_DOWN;
-	run->plug = plug_new(&place, why);
-	if (run->plug == NULL || !migrate(run, why))
+	if ((run->plug == NULL && !run_init(run, why)) || !migrate(run, why))
 		return false;
 	if (plug_start(run->plug, &err) != 0) {
 		base_buf_printf(why, "start: %s", err.text);
@@ -311,6 +321,7 @@ void
 run_close(struct store_run *run)
 {
 	plug_free(run->plug);
+	run->plug = NULL;
 	run_drop(run->rows, run->n_rows);
 	free(run->rows);
 	plug_opts_free(run->mod, run->conf);

@@ -31,6 +31,7 @@ struct store_run {
 	struct plug *plug;
 	/* What was reported: */
 	enum chatd_state state;
+	char why[256]; /* of the last answer that was not 0 */
 	int stopped, ready;
 	int answers[RUN_TOKENS]; /* how many */
 	int codes[RUN_TOKENS];
@@ -45,7 +46,9 @@ struct store_run {
 /* Loads the plugin NAME of the test directory; false and a reason in WHY. */
 bool run_open(struct store_run *run, const char *name, const char *options,
     struct base_buf *why);
-/* init, migrate if it needs it, start, and up. */
+/* init alone. */
+bool run_init(struct store_run *run, struct base_buf *why);
+/* init, if that was not done, migrate if it needs it, start, and up. */
 bool run_start(struct store_run *run, struct base_buf *why);
 /* stop and fini. */
 bool run_stop(struct store_run *run, struct base_buf *why);

@@ -145,6 +145,26 @@ def test_only_what_is_used_has_to_be_there(daemon):
     assert daemon.run("-T").stdout == shown.stdout.replace("# not in use: sqlite { ... }\n", "")
 
 
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_manual_has_all_options_of_our_plugins(daemon, store):
+    """With their defaults, as chatd shows them."""
+    daemon.plugins = None
+    daemon.write(f"store = {store}\n{store} {{ }}\n")
+    shown = daemon.run("-T")
+    if f"store_{store}.so: No such file" in shown.stderr:
+        pytest.skip(f"store_{store} is not built")
+    assert shown.returncode == 0, shown.stderr
+    section = re.search(rf"^{store} {{\n(.*?)^}}", shown.stdout, re.M | re.S)[1]
+    options = dict(re.findall(r"^\t(?:# not shown: )?(\w+) = (.*)$", section, re.M))
+    page = (Path(__file__).parents[2] / "doc/chat.conf.5").read_text()
+    manual = re.search(rf"^\.Ss Options of {store}$(.*?)^\.S[sh] ", page, re.M | re.S)[1]
+    entries = re.split(r"^\.It Ic (\w+) = .*$", manual, flags=re.M)[1:]
+    assert entries[::2] == list(options)
+    for name, text in zip(entries[::2], entries[1::2]):
+        value = options[name].replace('"', r"\(dq")
+        assert re.search(rf"[Dd]efault:? {re.escape(value)}\.$", text, re.M), name
+
+
 def test_section_that_belongs_to_nothing(daemon):
     daemon.write("store = mem\nmen { max_rows = 7 }\n")
     done = daemon.run("-t")
