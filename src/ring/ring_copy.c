@@ -28,6 +28,26 @@ put_word(ring_word *dst, const void *src)
 	atomic_store_explicit(dst, w, RING_DATA_STORE);
 }
 
+/* Eight at a time: the loop costs as much as a store, and more where it lies badly. */
+static inline void
+put_words(ring_word *dst, const char *p, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8) {
+		put_word(dst + i, p + i * WORD);
+		put_word(dst + i + 1, p + (i + 1) * WORD);
+		put_word(dst + i + 2, p + (i + 2) * WORD);
+		put_word(dst + i + 3, p + (i + 3) * WORD);
+		put_word(dst + i + 4, p + (i + 4) * WORD);
+		put_word(dst + i + 5, p + (i + 5) * WORD);
+		put_word(dst + i + 6, p + (i + 6) * WORD);
+		put_word(dst + i + 7, p + (i + 7) * WORD);
+	}
+	for (; i < n; i++)
+		put_word(dst + i, p + i * WORD);
+}
+
 static void
 gather_flush(struct gather *g)
 {
@@ -53,8 +73,7 @@ gather_piece(struct gather *g, const char *p, size_t n)
 		gather_flush(g);
 	}
 	words = n / WORD;
-	for (size_t i = 0; i < words; i++)
-		put_word(g->dst + i, p + i * WORD);
+	put_words(g->dst, p, words);
 	g->dst += words;
 	g->fill = n % WORD;
 	if (g->fill > 0)

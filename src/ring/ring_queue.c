@@ -190,7 +190,7 @@ ring_queue_put(struct ring_queue_out *out, struct ring_head *head,
 	RING_POINT(QUEUE_BEFORE_MARK);
 	out->seq++;
 	mark = &page->marks[out->seq % BASE_COUNT(page->marks)];
-	/* End first: a mark that is half new must not end at the tail. */
+	/* Half new, it ends at the tail as little as before: that is the other's. */
 	ring_set(&mark->end, fit.end);
 	RING_POINT(QUEUE_MID_MARK);
 	ring_set(&mark->seq, out->seq);

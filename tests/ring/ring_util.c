@@ -5,9 +5,14 @@
 
 #include "ring_util.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/base_assert.h"
 #include "ring/ring_priv.h"
@@ -38,6 +43,88 @@ util_dawdle(struct util_rng *rng, uint64_t below)
 {
 	for (uint64_t i = util_below(rng, below); i > 0; i--)
 		atomic_signal_fence(memory_order_seq_cst);
+}
+
+void
+util_nap(long us)
+{
+	struct timespec ts = { us / 1000000, us % 1000000 * 1000 };
+
+	nanosleep(&ts, NULL);
+}
+
+struct util_args
+util_args(int argc, char **argv)
+{
+	struct util_args args = { .seconds = 3 };
+	char *end;
+	int c;
+
+#ifdef ENABLE_TSAN
+	args.threads = true;
+#endif
+	while ((c = getopt(argc, argv, "t")) == 't')
+		args.threads = true;
+	if (c == -1 && optind < argc) {
+		args.seconds = strtod(argv[optind], &end);
+		if (end == argv[optind] || *end != 0 || ++optind != argc)
+			args.seconds = 0;
+	}
+	if (c != -1 || !(args.seconds > 0) || args.seconds > 1e6) {
+		fprintf(stderr, "usage: %s [-t] [SECONDS]\n", argv[0]);
+		exit(2);
+	}
+	return args;
+}
+
+void *
+util_shared(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+	    -1, 0);
+
+	if (p == MAP_FAILED) {
+		perror("mmap");
+		exit(1);
+	}
+	return p;
+}
+
+pid_t
+util_start(void (*role)(unsigned slot, uint64_t salt), unsigned slot, uint64_t salt)
+{
+	pid_t pid = fork();
+
+	if (pid < 0) {
+		perror("fork");
+		exit(1);
+	}
+	if (pid == 0) {
+		role(slot, salt);
+		_exit(0);
+	}
+	return pid;
+}
+
+bool
+util_kill(pid_t pid)
+{
+	int status = 0;
+
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
+	    WTERMSIG(status) == SIGKILL)
+		return true;
+	fprintf(stderr, "process %ld ended by itself: %#x\n", (long)pid, status);
+	return false;
+}
+
+bool
+util_ended_well(pid_t pid)
+{
+	int status;
+
+	return waitpid(pid, &status, 0) == pid && status == 0;
 }
 
 static struct ring_seg *

@@ -7,6 +7,8 @@
 #ifndef RING_UTIL_H
 #define RING_UTIL_H
 
+#include <sys/types.h>
+
 #include "ring/ring_interest.h"
 #include "ring/ring_queue.h"
 #include "ring/ring_wake.h"
@@ -21,6 +23,31 @@ uint64_t util_below(struct util_rng *rng, uint64_t below);
 
 /* Spends some cycles, BELOW at most. */
 void util_dawdle(struct util_rng *rng, uint64_t below);
+
+/* Sleeps. */
+void util_nap(long us);
+
+/* What a stress test is told: [-t] [SECONDS]. */
+struct util_args {
+	bool threads; /* instead of processes; always so for ThreadSanitizer */
+	double seconds;
+};
+
+/* Exits with a usage message when they are not understood; 3 seconds if not said. */
+struct util_args util_args(int argc, char **argv);
+
+/* Zeroed memory that children share; exits the program on failure. */
+void *util_shared(size_t size);
+
+/* Forks; in the child, runs ROLE(SLOT, SALT) and exits with 0. */
+pid_t util_start(void (*role)(unsigned slot, uint64_t salt), unsigned slot,
+    uint64_t salt);
+
+/* Kills PID and reaps it; false, and a message, if it had ended by itself. */
+bool util_kill(pid_t pid);
+
+/* Waits for the end of PID; true if its code was 0. */
+bool util_ended_well(pid_t pid);
 
 /* A segment with eventfds; exits the program on failure. */
 struct ring_seg *util_seg(unsigned slots, uint64_t lane_size);

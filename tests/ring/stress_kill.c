@@ -25,7 +25,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/base_assert.h"
@@ -44,7 +43,7 @@
 /* What a reader has seen; written by it alone, read when it has ended. */
 struct tally {
 	uint64_t whole[WRITERS], lost[WRITERS];
-	uint64_t laps, dropped, corrupt, damaged;
+	uint64_t laps, dropped, back, corrupt, damaged;
 };
 
 struct shared {
@@ -55,15 +54,6 @@ struct shared {
 static struct ring_seg *seg;
 static struct shared *shared;
 static struct ring_reader *readers[READERS];
-static bool threads;
-
-static void
-nap(long us)
-{
-	struct timespec ts = { us / 1000000, us % 1000000 * 1000 };
-
-	nanosleep(&ts, NULL);
-}
 
 static void
 run_writer(unsigned slot, uint64_t salt)
@@ -78,6 +68,27 @@ run_writer(unsigned slot, uint64_t salt)
 		ring_wake_mask(seg, slot, 0);
 	}
 	ring_lane_close(lane);
+}
+
+/* A place where the reader was, and what it had seen by then. */
+struct mark {
+	uint64_t pos, whole, lost;
+};
+
+/* Goes back to M, or makes it a place of now; numbers must be exact either way. */
+static void
+go_back(struct ring_reader *reader, unsigned lane, struct tally *t, struct mark *m,
+    struct util_rng *rng)
+{
+	if (util_below(rng, 2) == 0) {
+		m->pos = ring_read_position(reader, lane);
+		m->whole = t->whole[lane];
+		m->lost = t->lost[lane];
+	} else if (ring_read_seek(reader, lane, m->pos)) {
+		t->whole[lane] = m->whole;
+		t->lost[lane] = m->lost;
+		t->back++;
+	}
 }
 
 /* Takes what LANE holds, SHARE records at most; true if there was something. */
@@ -128,44 +139,31 @@ run_reader(unsigned index)
 {
 	struct tally *t = &shared->tallies[index];
 	struct util_rng rng = { index + 99 };
+	struct mark marks[WRITERS] = { { .pos = 0 } };
 	bool last, more;
 
 	do {
 		last = atomic_load(&shared->stop_readers);
 		more = false;
-		for (unsigned lane = 0; lane < WRITERS; lane++)
+		for (unsigned lane = 0; lane < WRITERS; lane++) {
 			more |= drain(readers[index], lane, t, &rng);
+			if (!last && util_below(&rng, 4) == 0)
+				go_back(readers[index], lane, t, &marks[lane], &rng);
+		}
 		if (util_below(&rng, 200) == 0)
-			nap(300); /* be lapped */
+			util_nap(300); /* be lapped */
 	} while (!last || more);
 	t->damaged = ring_read_damaged(readers[index]);
 }
 
-static pid_t
-start(unsigned slot, uint64_t salt)
+static void
+run(unsigned slot, uint64_t salt)
 {
-	pid_t pid = fork();
-
-	if (pid < 0) {
-		perror("fork");
-		exit(1);
-	}
-	if (pid > 0)
-		return pid;
 	ring_seg_confine(seg, slot);
 	if (slot < WRITERS)
 		run_writer(slot, salt);
 	else
 		run_reader(slot - WRITERS);
-	_exit(0);
-}
-
-static bool
-ended_well(pid_t pid)
-{
-	int status;
-
-	return waitpid(pid, &status, 0) == pid && status == 0;
 }
 
 /* Kills writers in turn until END; returns how many were in mid-write. */
@@ -178,19 +176,13 @@ kill_writers(pid_t *pids, int64_t end, unsigned *kills_r)
 	while (base_time_ms() < end) {
 		unsigned slot = kills % WRITERS;
 		struct ring_lane_page *page = ring_seg_lane(seg, slot);
-		int status;
 
-		nap((long)util_below(&rng, 4000) + 500);
-		kill(pids[slot], SIGKILL);
-		if (waitpid(pids[slot], &status, 0) != pids[slot] ||
-		    !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) {
-			fprintf(stderr, "stress_kill: a writer ended by itself: %#x\n",
-			    status);
+		util_nap((long)util_below(&rng, 4000) + 500);
+		if (!util_kill(pids[slot]))
 			exit(1);
-		}
 		if (atomic_load(&page->intent) != atomic_load(&page->tail))
 			torn++;
-		pids[slot] = start(slot, util_rand(&rng));
+		pids[slot] = util_start(run, slot, util_rand(&rng));
 		kills++;
 	}
 	*kills_r = kills;
@@ -205,14 +197,14 @@ by_processes(double seconds)
 	bool well = true;
 
 	for (unsigned i = 0; i < SLOTS; i++)
-		pids[i] = start(i, i);
+		pids[i] = util_start(run, i, i);
 	torn = kill_writers(pids, base_time_ms() + (int64_t)(seconds * 1000), &kills);
 	atomic_store(&shared->stop_writers, true);
 	for (unsigned i = 0; i < WRITERS; i++)
-		well &= ended_well(pids[i]);
+		well &= util_ended_well(pids[i]);
 	atomic_store(&shared->stop_readers, true);
 	for (unsigned i = WRITERS; i < SLOTS; i++)
-		well &= ended_well(pids[i]);
+		well &= util_ended_well(pids[i]);
 	printf("kills %u, in mid-write %u\n", kills, torn);
 	if (!well || torn == 0) {
 		printf("FAIL: %s\n", well ? "no kill met a write" : "a process died");
@@ -340,7 +332,7 @@ by_threads(double seconds)
 	for (uintptr_t i = 0; i < READERS; i++)
 		r |= pthread_create(&ids[WRITERS + i], NULL, reader_thread, (void *)i);
 	base_assert(r == 0);
-	nap((long)(seconds * 1e6));
+	util_nap((long)(seconds * 1e6));
 	atomic_store(&shared->stop_writers, true);
 	for (unsigned i = 0; i < WRITERS; i++)
 		pthread_join(ids[i], NULL);
@@ -369,42 +361,32 @@ check_reader(unsigned index)
 		lost += t->lost[i];
 	}
 	printf("reader %u: whole %" PRIu64 ", laps %" PRIu64 ", lost %" PRIu64
-	       ", dropped copies %" PRIu64 ", corrupt %" PRIu64 ", damaged %" PRIu64
-	       "\n",
-	    index, whole, t->laps, lost, t->dropped, t->corrupt, t->damaged);
-	return exact && whole > 0 && t->laps > 0 && t->corrupt == 0 && t->damaged == 0;
+	       ", dropped copies %" PRIu64 ", went back %" PRIu64 ", corrupt %" PRIu64
+	       ", damaged %" PRIu64 "\n",
+	    index, whole, t->laps, lost, t->dropped, t->back, t->corrupt, t->damaged);
+	return exact && whole > 0 && t->back > 0 && t->laps > 0 && t->corrupt == 0 &&
+	    t->damaged == 0;
 }
 
 int
 main(int argc, char **argv)
 {
-	double seconds = 3;
+	struct util_args args = util_args(argc, argv);
 	bool good = true;
 
-#ifdef ENABLE_TSAN
-	threads = true;
-#endif
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "-t") == 0)
-			threads = true;
-		else
-			seconds = strtod(argv[i], NULL);
-	}
 	base_log_set_level(BASE_LOG_ERROR);
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	base_assert(shared != MAP_FAILED);
+	shared = util_shared(sizeof(*shared));
 	seg = util_seg(SLOTS, LANE_SIZE);
 	for (unsigned i = 0; i < READERS; i++)
 		ring_reader_new(seg, &readers[i]);
-	if (threads)
-		by_threads(seconds);
+	if (args.threads)
+		by_threads(args.seconds);
 	else
-		by_processes(seconds * 2 / 3);
+		by_processes(args.seconds * 2 / 3);
 	for (unsigned i = 0; i < READERS; i++)
 		good &= check_reader(i);
-	if (!threads)
-		by_crashes(seconds / 3);
+	if (!args.threads)
+		by_crashes(args.seconds / 3);
 	for (unsigned i = 0; i < READERS; i++)
 		ring_reader_free(readers[i]);
 	ring_seg_free(seg);

@@ -178,55 +178,38 @@ by_threads(double seconds)
 	return pthread_join(waker, NULL) == 0 && pthread_join(sleeper, NULL) == 0;
 }
 
-static pid_t
-start(void (*run)(void))
+static void
+run(unsigned slot, uint64_t salt)
 {
-	pid_t pid = fork();
-
-	if (pid < 0) {
-		perror("fork");
-		exit(1);
-	}
-	if (pid == 0) {
-		run();
-		_exit(0);
-	}
-	return pid;
+	(void)salt;
+	if (slot == WAKER)
+		run_waker();
+	else
+		run_sleeper();
 }
 
 static bool
 by_processes(double seconds)
 {
-	pid_t waker = start(run_waker), sleeper = start(run_sleeper);
-	int s1, s2;
+	pid_t waker = util_start(run, WAKER, 0), sleeper = util_start(run, SLEEPER, 0);
+	bool well;
 
 	wait_for(seconds);
-	return waitpid(waker, &s1, 0) == waker && waitpid(sleeper, &s2, 0) == sleeper &&
-	    s1 == 0 && s2 == 0;
+	well = util_ended_well(waker);
+	return util_ended_well(sleeper) && well;
 }
 
 int
 main(int argc, char **argv)
 {
-	bool threads = false, well;
-	double seconds = 3;
+	struct util_args args = util_args(argc, argv);
+	bool well;
 
-#ifdef ENABLE_TSAN
-	threads = true;
-#endif
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "-t") == 0)
-			threads = true;
-		else
-			seconds = strtod(argv[i], NULL);
-	}
 	base_log_set_level(BASE_LOG_ERROR);
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	base_assert(shared != MAP_FAILED);
+	shared = util_shared(sizeof(*shared));
 	seg = util_seg(2, 65536);
 	ring_reader_new(seg, &reader);
-	well = threads ? by_threads(seconds) : by_processes(seconds);
+	well = args.threads ? by_threads(args.seconds) : by_processes(args.seconds);
 	printf("rounds %" PRIu64 ", sleeps %" PRIu64 ", eventfd writes %" PRIu64
 	       ", lost wake-ups %" PRIu64 "\n",
 	    atomic_load(&shared->taken), atomic_load(&shared->sleeps),

@@ -278,6 +278,38 @@ test_seek(void **state)
 	ring_seg_free(seg);
 }
 
+/* A write that has begun: what it spoils is gone, what it makes is not there yet. */
+static void
+test_seek_in_write(void **state)
+{
+	struct ring_seg *seg = util_seg(1, SIZE);
+	struct ring_head head = { .type = RING_DATA };
+	struct base_slice none = { NULL, 0 };
+	struct ring_lane_page *page = ring_seg_lane(seg, 0);
+	struct ring_reader *reader;
+	struct ring_lane *lane;
+	ring_word *rec;
+
+	(void)state;
+	ring_lane_open(seg, 0, &lane);
+	ring_reader_new(seg, &reader);
+	for (unsigned i = 0; i < SIZE / RING_ALIGN; i++)
+		ring_lane_put(lane, &head, none, NULL, 0);
+	assert_true(ring_read_seek(reader, 0, 0));
+	assert_true(ring_read_seek(reader, 0, RING_ALIGN));
+	atomic_store(&page->intent, SIZE + 2 * RING_ALIGN);
+	assert_false(ring_read_seek(reader, 0, 0));
+	assert_false(ring_read_seek(reader, 0, RING_ALIGN));
+	assert_true(ring_read_seek(reader, 0, 2 * RING_ALIGN));
+	rec = ring_seg_data(seg, 0) + RING_ALIGN / sizeof(*rec);
+	atomic_store(&rec[RING_W_POS], SIZE + RING_ALIGN);
+	assert_false(ring_read_seek(reader, 0, SIZE + RING_ALIGN));
+	assert_true(ring_read_seek(reader, 0, SIZE));
+	ring_reader_free(reader);
+	ring_lane_close(lane);
+	ring_seg_free(seg);
+}
+
 /* What follows a place may be nothing but the padding of a repair. */
 static void
 test_seek_torn(void **state)
@@ -545,6 +577,7 @@ main(void)
 		cmocka_unit_test(test_all_sizes),
 		cmocka_unit_test(test_lapped_at_copy),
 		cmocka_unit_test(test_seek),
+		cmocka_unit_test(test_seek_in_write),
 		cmocka_unit_test(test_seek_torn),
 		cmocka_unit_test(test_new_reader),
 		cmocka_unit_test(test_torn),
