@@ -83,7 +83,7 @@ suite() {
 install_needs() {
 	etc/quickstart.sh --deps-only &&
 	    etc/debian.sh clang libclang-rt-14-dev llvm libcmocka-dev libyajl-dev \
-		libhttp-parser-dev spin mandoc shellcheck xz-utils procps git \
+		libhttp-parser-dev spin mandoc shellcheck xz-utils procps git postgresql \
 		python3=python3 node=nodejs npm=npm chromium=chromium \
 		chromedriver=chromium-driver &&
 	    { python3 -c 'import venv, ensurepip' 2>/dev/null ||
