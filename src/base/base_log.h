@@ -27,6 +27,8 @@ enum base_log_level {
 	X(CONF, "conf")        \
 	X(MASTER, "master")    \
 	X(WORKER, "worker")    \
+	X(BROKER, "broker")    \
+	X(ARCHIVER, "archiver") \
 	X(RING, "ring")        \
 	X(NET, "net")          \
 	X(TLS, "tls")          \

@@ -6,7 +6,8 @@
  *	the options of the file, in the order of the table
  *	for each kind of section: u64 how many, then for each
  *	     string title, string file, u64 line, its options
- *	string file, string store_file (empty: not given), u64 store_line
+ *	string file, string store_file (empty: not given), u64 store_line,
+ *	the same two for state_dir
  *	u64 how many sections of plugins, then for each
  *	     string name, string file, u64 line, string text, u64 its line
  *
@@ -119,14 +120,21 @@ pack_options(const struct conf_table *tab, const void *instance, struct base_buf
 }
 
 static void
+pack_place(struct base_buf *out, const char *file, int line)
+{
+	pack_str(out, file != NULL ? file : "");
+	pack_u64(out, (uint64_t)line);
+}
+
+static void
 pack_plugins(const struct conf *conf, struct base_buf *out)
 {
 	const struct conf_plugin *plugin;
 	size_t i;
 
 	pack_str(out, conf->file != NULL ? conf->file : "");
-	pack_str(out, conf->store_file != NULL ? conf->store_file : "");
-	pack_u64(out, (uint64_t)conf->store_line);
+	pack_place(out, conf->store_file, conf->store_line);
+	pack_place(out, conf->state_file, conf->state_line);
 	pack_u64(out, conf->n_plugins);
 	for (i = 0; i < conf->n_plugins; i++) {
 		plugin = &conf->plugins[i];
@@ -302,18 +310,25 @@ unpack_sections(struct unpack *u, const struct conf_table *tab, struct conf *con
 }
 
 static void
+unpack_place(struct unpack *u, char **file_r, int *line_r)
+{
+	*file_r = unpack_str(u);
+	if ((*file_r)[0] == 0) {
+		free(*file_r);
+		*file_r = NULL;
+	}
+	*line_r = unpack_line(u);
+}
+
+static void
 unpack_plugins(struct unpack *u, struct conf *conf)
 {
 	struct conf_plugin plugin;
 	uint64_t i, n;
 
 	conf->file = unpack_str(u);
-	conf->store_file = unpack_str(u);
-	if (conf->store_file[0] == 0) {
-		free(conf->store_file);
-		conf->store_file = NULL;
-	}
-	conf->store_line = unpack_line(u);
+	unpack_place(u, &conf->store_file, &conf->store_line);
+	unpack_place(u, &conf->state_file, &conf->state_line);
 	n = unpack_u64(u);
 	for (i = 0; i < n && !u->bad; i++) {
 		plugin.name = unpack_str(u);

@@ -347,21 +347,31 @@ parse_include(struct parser *p, const char *pattern, const char *file, int line)
 	free(path);
 }
 
-/* Keeps the places that messages need after the parser's end. */
+/* Where the option NAME stands, if it does. */
 static void
-note_places(struct parser *p)
+note_place(struct parser *p, const char *name, char **file_r, int *line_r)
 {
 	const struct conf_table *tab = &conf_tables[CONF_TABLE_MAIN];
-	const struct conf_opt *opt = conf_table_find(tab, "store", strlen("store"));
+	const struct conf_opt *opt = conf_table_find(tab, name, strlen(name));
 	const struct conf_place *place;
 
 	base_assert(opt != NULL);
 	place = &p->places.at[CONF_TABLE_MAIN][opt - tab->opts];
-	p->conf->file = base_strdup(p->places.file);
 	if (place->file == NULL)
 		return;
-	p->conf->store_file = base_strdup(place->file);
-	p->conf->store_line = place->line;
+	*file_r = base_strdup(place->file);
+	*line_r = place->line;
+}
+
+/* Keeps the places that messages need after the parser's end. */
+static void
+note_places(struct parser *p)
+{
+	struct conf *conf = p->conf;
+
+	conf->file = base_strdup(p->places.file);
+	note_place(p, "store", &conf->store_file, &conf->store_line);
+	note_place(p, "state_dir", &conf->state_file, &conf->state_line);
 }
 
 /* NAME is the first file; TEXT is its content, or NULL: it is read. */

@@ -90,6 +90,8 @@ struct conf {
 	char *file; /* the first one, as it was given */
 	char *store_file; /* where the option store stands; NULL: it is not given */
 	int store_line;
+	char *state_file; /* the same for state_dir */
+	int state_line;
 	struct conf_plugin *plugins;
 	size_t n_plugins;
 	struct conf_listen *listens;

@@ -215,5 +215,6 @@ conf_free(struct conf *conf)
 	conf_plugin_free_all(conf);
 	free(conf->file);
 	free(conf->store_file);
+	free(conf->state_file);
 	free(conf);
 }

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +23,7 @@
 #include "ring/ring_wake.h"
 #include "role/master_priv.h"
 
-/* All workers are ready by then, or the start has failed. */
+/* All that are awaited are ready by then, or the start has failed. */
 #define START_MS 60000
 /* Descriptors of a worker beside its clients: log, loop, segment, eventfds. */
 #define NOFILE_MARGIN 128
@@ -114,7 +113,7 @@ master_up(struct master *m)
 	m->up = true;
 	m->deadline = 0;
 	m->conf_announced = m->conf_number;
-	log_info(LOG_MASTER, "up workers=%u", m->n_children);
+	log_info(LOG_MASTER, "up workers=%u", m->n_workers);
 	if (m->start_fd >= 0)
 		base_proc_started(m->start_fd, 0);
 	m->start_fd = -1;
@@ -158,26 +157,13 @@ open_signals(struct master *m)
 	return m->signal_fd < 0 ? -1 : 0;
 }
 
-static int
-find_user(struct master *m)
-{
-	char err[256];
-
-	if (m->conf->user[0] == 0 || geteuid() != 0)
-		return 0;
-	if (base_proc_user_find(m->conf->user, &m->user, err, sizeof(err)) == 0)
-		return 0;
-	master_error(m, "%s: %s", m->opts->conf_path, err);
-	return -1;
-}
-
 static void
 warn_user(const struct master *m)
 {
 	bool root = geteuid() == 0;
 
 	if (root && (m->user.name == NULL || m->user.uid == 0))
-		log_warn(LOG_MASTER, "workers run as root: set user in %s",
+		log_warn(LOG_MASTER, "children run as root: set user in %s",
 		    m->opts->conf_path);
 	if (!root && m->conf->user[0] != 0)
 		log_warn(LOG_MASTER,
@@ -186,33 +172,11 @@ warn_user(const struct master *m)
 }
 
 static int
-take_pidfile(struct master *m)
-{
-	const char *dir = m->conf->run_dir;
-	struct base_buf path = {0};
-	char err[512];
-	int r;
-
-	/* It may lie on a file system that is empty after a boot. */
-	if (mkdir(dir, 0755) < 0 && errno != EEXIST) {
-		master_error(m, "cannot make run_dir %s: %s", dir, strerror(errno));
-		return -1;
-	}
-	base_buf_printf(&path, "%s/chatd.pid", dir);
-	base_buf_byte(&path, 0);
-	r = base_proc_pidfile_take(&m->pidfile, path.p, err, sizeof(err));
-	base_buf_free(&path);
-	if (r < 0)
-		master_error(m, "%s", err);
-	return r;
-}
-
-static int
 make_segment(struct master *m)
 {
-	/* Workers, then the broker, who all publish; then the archiver. */
-	struct ring_geom geom = {.slots = m->n_children + 2,
-	    .lanes = m->n_children + 1,
+	/* Workers and the broker publish; the archiver, the last one, does not. */
+	struct ring_geom geom = {.slots = m->n_children,
+	    .lanes = m->n_workers + 1,
 	    .lane_size = m->conf->ring_size,
 	    .queue_size = m->conf->queue_size,
 	    .interest_buckets = (uint64_t)m->conf->interest_buckets,
@@ -225,7 +189,7 @@ make_segment(struct master *m)
 		    "(ring_size %llu for each of %u workers and the broker, "
 		    "queue_size %llu twice for each, interest_buckets %llu)",
 		    err,
-		    (unsigned long long)geom.lane_size, m->n_children,
+		    (unsigned long long)geom.lane_size, m->n_workers,
 		    (unsigned long long)geom.queue_size,
 		    (unsigned long long)geom.interest_buckets);
 		return -1;
@@ -241,7 +205,7 @@ count_workers(const struct conf *conf)
 {
 	if (conf->workers > 0)
 		return (unsigned)conf->workers;
-	return BASE_MIN(base_proc_cpus(), RING_MAX_SLOTS - 2);
+	return BASE_MIN(base_proc_cpus(), RING_MAX_SLOTS - ROLE_SINGLES);
 }
 
 static int
@@ -254,11 +218,12 @@ start(struct master *m)
 		master_error(m, "cannot read signals: %s", strerror(errno));
 		return -1;
 	}
-	if (find_user(m) < 0 || master_log_open(m, m->conf) < 0 || take_pidfile(m) < 0)
+	if (master_find_user(m) < 0 || master_log_open(m, m->conf) < 0 ||
+	    master_dirs_take(m) < 0)
 		return -1;
 	base_proc_title("chatd", "chatd: master (%s)", name);
 	log_info(LOG_MASTER, "chatd " PACKAGE_VERSION " starts file=%s workers=%u",
-	    m->opts->conf_path, m->n_children);
+	    m->opts->conf_path, m->n_workers);
 	warn_user(m);
 	if (master_listen_open(m) < 0 || make_segment(m) < 0)
 		return -1;
@@ -302,7 +267,7 @@ on_signal(struct master *m, int sig)
 		master_stop(m, MASTER_QUIT);
 		break;
 	case SIGUSR1:
-		/* Ours first: it makes the file, and gives it to the workers' user. */
+		/* Ours first: it makes the file, and gives it to the right user. */
 		base_log_reopen();
 		m->log_turn++;
 		master_children_reopen(m);
@@ -348,7 +313,7 @@ wait_events(struct master *m, struct pollfd *pfds)
 		    .events = POLLIN};
 	if (poll(pfds, m->n_children + 1, next_timeout(m, base_time_ms())) <= 0)
 		return;
-	/* What a worker said comes before its end. */
+	/* What a child said comes before its end. */
 	for (unsigned i = 0; i < m->n_children; i++)
 		if (pfds[i + 1].revents != 0)
 			master_child_read(m, &m->children[i]);
@@ -369,10 +334,10 @@ loop(struct master *m)
 		master_children_start(m, now);
 		wait_events(m, pfds);
 		now = base_time_ms();
-		master_children_conf(m);
+		master_children_tell(m);
 		master_conf_check_time(m, now);
 		if (m->stage == MASTER_RUN && !m->up && now >= m->deadline) {
-			master_error(m, "not all workers were ready within %d s",
+			master_error(m, "not all processes were ready within %d s",
 			    START_MS / 1000);
 			m->exit_code = 1;
 			master_stop(m, MASTER_QUIT);
@@ -432,7 +397,8 @@ master_run(const struct master_opts *opts)
 	}
 	m.pid = getpid();
 	master_conf_localise(&m, m.conf);
-	m.n_children = count_workers(m.conf);
+	m.n_workers = count_workers(m.conf);
+	m.n_children = m.n_workers + ROLE_SINGLES;
 	if (start(&m) == 0)
 		loop(&m);
 	else

@@ -1,5 +1,5 @@
 /*
- * master_child: the workers: start, end, back-off, stop.
+ * master_child: the children: start, end, back-off, what they say and are told.
  *
  * A slot is given to a new process only after its old one was reaped, so that
  * there are never two writers of a lane.
@@ -21,11 +21,9 @@
 #include "base/base_mem.h"
 #include "base/base_time.h"
 #include "ipc/ipc_msg.h"
-#include "role/worker.h"
-#include "stat/stat_page.h"
 
 /*
- * Back-off between starts of a worker that keeps dying: 0, then DELAY_MIN_MS,
+ * Back-off between starts of a child that keeps dying: 0, then DELAY_MIN_MS,
  * doubling.  One that did come up is waited for less: whoever finds a way to crash
  * workers must not be able to keep them down.
  */
@@ -34,26 +32,26 @@
 #define DELAY_MAX_READY_MS 1000
 /* One that served for so long was healthy: the next start is at once again. */
 #define STEADY_MS 10000
-/* Until a configuration is offered again to a worker that did not read. */
-#define CONF_RETRY_MS 100
-/* What the workers may take beyond drain_time and close_timeout; and for SIGQUIT. */
-#define DRAIN_MARGIN_MS 2000
-#define QUIT_MS         3000
-/* A worker that closed its control socket has that long to end by itself. */
+/* Until something is told again to a child that did not read. */
+#define TELL_RETRY_MS 100
+/* One that closed its control socket has that long to end by itself. */
 #define HANGUP_MS 1000
-/* Messages of one worker in one turn of the loop. */
+/* Messages of one child in one turn of the loop. */
 #define READ_BATCH 16
-
-#define FOREACH_CHILD(m, c)                                                  \
-	for (struct master_child *c = (m)->children;                         \
-	    c != (m)->children + (m)->n_children; c++)
 
 void
 master_children_init(struct master *m)
 {
 	m->children = base_realloc(NULL, m->n_children, sizeof(*m->children));
-	for (unsigned i = 0; i < m->n_children; i++)
-		m->children[i] = (struct master_child){.slot = i, .ctl_fd = -1};
+	for (unsigned i = 0; i < m->n_children; i++) {
+		struct master_child *c = &m->children[i];
+
+		*c = (struct master_child){.role = role_of_slot(i, m->n_workers),
+		    .slot = i,
+		    .ctl_fd = -1};
+		snprintf(c->name, sizeof(c->name), c->role->many ? "%s %u" : "%s",
+		    c->role->name, i % RING_MAX_SLOTS);
+	}
 }
 
 static void
@@ -93,17 +91,24 @@ run(struct master *m, struct master_child *c, int fd)
 	struct ipc_env env = {.conf = m->conf,
 	    .seg = m->seg,
 	    .slot = c->slot,
-	    .n_workers = m->n_children,
+	    .n_workers = m->n_workers,
 	    .generation = c->generation,
-	    .ctl_fd = fd,
-	    .listeners = m->listeners,
-	    .n_listeners = m->n_listeners};
-	char comm[16], title[64];
+	    .ctl_fd = fd};
+	char comm[16], title[64], number[4] = "";
 
-	snprintf(comm, sizeof(comm), "chatd-worker%u", c->slot % RING_MAX_SLOTS);
-	snprintf(title, sizeof(title), "chatd: worker %u", c->slot);
+	if (c->role->many)
+		snprintf(number, sizeof(number), "%u", c->slot % RING_MAX_SLOTS);
+	snprintf(comm, sizeof(comm), "chatd-%.8s%s", c->role->name, number);
+	snprintf(title, sizeof(title), "chatd: %s", c->name);
 	master_child_begin(m, comm, title, true, -1);
-	worker_main(&env);
+	if (c->role->listens) {
+		env.listeners = m->listeners;
+		env.n_listeners = m->n_listeners;
+	} else {
+		/* Its clients are others: it must not keep our addresses. */
+		master_listen_close(m);
+	}
+	c->role->main(&env);
 }
 
 static void
@@ -140,54 +145,90 @@ start(struct master *m, struct master_child *c, int64_t now)
 	c->pid = pid;
 	c->started_ms = now;
 	c->ready_ms = c->kill_at = 0;
+	c->stopping = false;
 	c->conf_forked = c->conf_sent = m->conf_number;
 	c->conf_done = 0;
 	c->log_turn = m->log_turn;
+	if (c->role->told_gone)
+		FOREACH_CHILD(m, other)
+			other->gone_told = 0;
 	return;
 fail:
-	log_error(LOG_MASTER, "cannot start worker %u: %s", c->slot, strerror(errno));
+	log_error(LOG_MASTER, "cannot start %s: %s", c->name, strerror(errno));
 	c->ready_ms = 0;
 	back_off(c, now);
+}
+
+static bool
+wanted(const struct master *m, const struct master_child *c)
+{
+	return m->stage == MASTER_RUN &&
+	    (c->role->wanted == NULL || c->role->wanted(m->conf));
 }
 
 void
 master_children_start(struct master *m, int64_t now)
 {
-	if (m->stage != MASTER_RUN)
-		return;
 	FOREACH_CHILD(m, c)
-		if (c->pid == 0 && c->start_at <= now)
+		if (c->pid == 0 && c->start_at <= now && wanted(m, c))
 			start(m, c, now);
 }
 
-/* ---- configuration ----------------------------------------------------- */
+/* ---- what they are told ------------------------------------------------ */
 
 static bool
 conf_pending(const struct master *m, const struct master_child *c)
 {
-	return c->pid != 0 && c->ctl_fd >= 0 && c->conf_sent < m->conf_number;
+	return c->pid != 0 && c->ctl_fd >= 0 && !c->stopping &&
+	    c->conf_sent < m->conf_number;
 }
 
-void
-master_children_conf(struct master *m)
+static bool
+gone_pending(const struct master *m, const struct master_child *c)
 {
-	FOREACH_CHILD(m, c) {
-		if (!conf_pending(m, c))
+	if (c->pid == 0 || c->ctl_fd < 0 || !c->role->told_gone)
+		return false;
+	FOREACH_CHILD(m, other)
+		if (other != c && other->gone_told < other->gone)
+			return true;
+	return false;
+}
+
+static void
+tell_gone(struct master *m, struct master_child *c)
+{
+	FOREACH_CHILD(m, other) {
+		uint64_t value = (uint64_t)other->slot << 32 | (uint32_t)other->gone;
+
+		if (other == c || other->gone_told >= other->gone)
 			continue;
-		/* Else it is full or dying: again later, or with its successor. */
-		if (ipc_send(c->ctl_fd, IPC_CONF, m->conf_number, m->conf_fd) == 0)
-			c->conf_sent = m->conf_number;
+		if (ipc_send(c->ctl_fd, IPC_GONE, value, -1) < 0)
+			return;
+		other->gone_told = other->gone;
 	}
 }
 
-/* A worker that waits for its start will have it, and holds up nothing. */
+/* What is not told is for later, or for its successor: it is full, or dying. */
+void
+master_children_tell(struct master *m)
+{
+	FOREACH_CHILD(m, c) {
+		if (conf_pending(m, c) &&
+		    ipc_send(c->ctl_fd, IPC_CONF, m->conf_number, m->conf_fd) == 0)
+			c->conf_sent = m->conf_number;
+		if (gone_pending(m, c))
+			tell_gone(m, c);
+	}
+}
+
+/* One that waits for its start, or its end, holds up nothing. */
 static void
 announce_conf(struct master *m)
 {
 	if (m->conf_announced == m->conf_number || master_children_alive(m) == 0)
 		return;
 	FOREACH_CHILD(m, c)
-		if (c->pid != 0 && c->conf_done < m->conf_number)
+		if (c->pid != 0 && !c->stopping && c->conf_done < m->conf_number)
 			return;
 	m->conf_announced = m->conf_number;
 	log_info(LOG_MASTER, "configuration %llu in force in all workers",
@@ -200,8 +241,7 @@ announce_conf(struct master *m)
 static void
 give_up(struct master_child *c, const char *why)
 {
-	log_error(LOG_MASTER, "worker %u %s: killing it pid=%ld", c->slot, why,
-	    (long)c->pid);
+	log_error(LOG_MASTER, "%s %s: killing it pid=%ld", c->name, why, (long)c->pid);
 	close_ctl(c);
 	kill(c->pid, SIGKILL);
 }
@@ -212,7 +252,7 @@ check_up(struct master *m)
 	if (m->up || m->stage != MASTER_RUN)
 		return;
 	FOREACH_CHILD(m, c)
-		if (c->pid == 0 || c->ready_ms == 0)
+		if (c->role->awaited && (c->pid == 0 || c->ready_ms == 0))
 			return;
 	master_up(m);
 }
@@ -225,7 +265,7 @@ on_ready(struct master *m, struct master_child *c, uint64_t value)
 	c->ready_ms = base_time_ms();
 	c->conf_done = BASE_MAX(c->conf_done, c->conf_forked);
 	if (c->generation > 1)
-		log_info(LOG_MASTER, "worker %u is back pid=%ld start=%llu", c->slot,
+		log_info(LOG_MASTER, "%s is back pid=%ld start=%llu", c->name,
 		    (long)c->pid, (unsigned long long)c->generation);
 	if (c->log_turn != m->log_turn) {
 		kill(c->pid, SIGUSR1);
@@ -247,7 +287,7 @@ on_message(struct master *m, struct master_child *c, const struct ipc_msg *msg)
 		c->conf_done = msg->value;
 		return true;
 	case IPC_DRAIN:
-		log_debug(LOG_MASTER, "worker %u drains clients=%llu", c->slot,
+		log_debug(LOG_MASTER, "%s drains clients=%llu", c->name,
 		    (unsigned long long)msg->value);
 		return true;
 	default:
@@ -300,20 +340,32 @@ static void
 log_end(const struct master *m, const struct master_child *c, pid_t pid, int status,
     int64_t now)
 {
-	bool asked = m->stage != MASTER_RUN && WIFEXITED(status) &&
-	    WEXITSTATUS(status) == IPC_EXIT_OK;
+	bool stopping = m->stage != MASTER_RUN || c->stopping;
 	char how[64];
 
 	describe_end(status, how, sizeof(how));
-	if (asked)
-		log_info(LOG_MASTER, "worker %u ended pid=%ld", c->slot, (long)pid);
-	else if (m->stage != MASTER_RUN)
-		log_warn(LOG_MASTER, "worker %u %s pid=%ld", c->slot, how, (long)pid);
+	if (stopping && WIFEXITED(status) && WEXITSTATUS(status) == IPC_EXIT_OK)
+		log_info(LOG_MASTER, "%s ended pid=%ld", c->name, (long)pid);
+	else if (stopping)
+		log_warn(LOG_MASTER, "%s %s pid=%ld", c->name, how, (long)pid);
 	else
 		log_error(LOG_MASTER,
-		    "worker %u %s pid=%ld uptime_ms=%lld restart_in_ms=%lld", c->slot,
-		    how, (long)pid, (long long)(now - c->started_ms),
+		    "%s %s pid=%ld uptime_ms=%lld restart_in_ms=%lld", c->name, how,
+		    (long)pid, (long long)(now - c->started_ms),
 		    (long long)(c->start_at - now));
+}
+
+/* Whoever starts us had better know at once. */
+static void
+check_start(struct master *m, const struct master_child *c, int status)
+{
+	if (m->stage != MASTER_RUN || m->up || !c->role->awaited ||
+	    !WIFEXITED(status) || WEXITSTATUS(status) != IPC_EXIT_FATAL)
+		return;
+	master_error(m, "%s cannot start: the log says why (%s)", c->name,
+	    m->conf->log_target);
+	m->exit_code = 1;
+	master_stop(m, MASTER_QUIT);
 }
 
 bool
@@ -327,91 +379,34 @@ master_child_ended(struct master *m, pid_t pid, int status)
 	if (c == end)
 		return false;
 	c->pid = 0;
+	c->gone = c->generation;
 	close_ctl(c);
-	/* Its clients are gone: they must not count until it has a successor. */
-	stat_reset_gauges(ring_seg_stats(m->seg, c->slot));
-	back_off(c, now);
+	if (c->role->reset != NULL)
+		c->role->reset(ring_seg_stats(m->seg, c->slot));
+	if (c->stopping)
+		c->start_at = now;
+	else
+		back_off(c, now);
 	log_end(m, c, pid, status, now);
-	if (m->stage == MASTER_RUN && !m->up && WIFEXITED(status) &&
-	    WEXITSTATUS(status) == IPC_EXIT_FATAL) {
-		master_error(m, "worker %u cannot start: the log says why (%s)",
-		    c->slot, m->conf->log_target);
-		m->exit_code = 1;
-		master_stop(m, MASTER_QUIT);
-	}
+	c->stopping = false;
+	check_start(m, c, status);
+	master_children_tell(m);
 	announce_conf(m);
 	return true;
 }
 
-/* ---- signals, time, stop ----------------------------------------------- */
-
-static void
-signal_all(const struct master *m, int sig)
-{
-	FOREACH_CHILD(m, c)
-		if (c->pid != 0)
-			kill(c->pid, sig);
-}
-
-void
-master_children_reopen(struct master *m)
-{
-	FOREACH_CHILD(m, c) {
-		if (c->pid == 0 || c->ready_ms == 0)
-			continue;
-		kill(c->pid, SIGUSR1);
-		c->log_turn = m->log_turn;
-	}
-}
+/* ---- time -------------------------------------------------------------- */
 
 int64_t
 master_children_next(const struct master *m, int64_t now, int64_t next)
 {
 	FOREACH_CHILD(m, c) {
-		if (c->pid == 0 && m->stage == MASTER_RUN)
+		if (c->pid == 0 && wanted(m, c))
 			next = BASE_MIN(next, c->start_at);
 		if (c->pid != 0 && c->kill_at != 0)
 			next = BASE_MIN(next, c->kill_at);
-		if (conf_pending(m, c))
-			next = BASE_MIN(next, now + CONF_RETRY_MS);
+		if (conf_pending(m, c) || gone_pending(m, c))
+			next = BASE_MIN(next, now + TELL_RETRY_MS);
 	}
 	return next;
-}
-
-void
-master_stop(struct master *m, enum master_stage stage)
-{
-	int64_t now = base_time_ms();
-
-	if (stage <= m->stage)
-		return;
-	m->stage = stage;
-	if (stage == MASTER_DRAIN) {
-		m->deadline = now + m->conf->drain_time + m->conf->close_timeout +
-		    DRAIN_MARGIN_MS;
-		signal_all(m, SIGTERM);
-	} else {
-		m->deadline = now + QUIT_MS;
-		signal_all(m, SIGQUIT);
-	}
-	master_conf_check_time(m, INT64_MAX);
-}
-
-void
-master_children_check(struct master *m, int64_t now)
-{
-	bool over = m->stage != MASTER_RUN && now >= m->deadline;
-
-	FOREACH_CHILD(m, c) {
-		if (c->pid == 0 || !(over || (c->kill_at != 0 && now >= c->kill_at)))
-			continue;
-		log_warn(LOG_MASTER, "worker %u does not stop: killing it pid=%ld",
-		    c->slot, (long)c->pid);
-		kill(c->pid, SIGKILL);
-		c->kill_at = 0;
-	}
-	if (over) {
-		m->stage = MASTER_KILL;
-		m->deadline = INT64_MAX;
-	}
 }

@@ -215,7 +215,7 @@ master_conf_first(const char *path)
 
 /* ---- taking it over ---------------------------------------------------- */
 
-/* A sealed file with CONF for the workers, or -1 with errno. */
+/* A sealed file with CONF for the children, or -1 with errno. */
 static int
 pack(const struct conf *conf)
 {
@@ -240,7 +240,7 @@ apply(struct master *m, struct conf *fresh, int fd)
 {
 	struct conf *old = m->conf;
 
-	/* The log comes first: a worker that lost its rights needs the file there. */
+	/* The log comes first: a child that lost its rights needs the file there. */
 	base_log_set_level(fresh->log_level);
 	if (strcmp(old->log_target, fresh->log_target) != 0 &&
 	    master_log_open(m, fresh) < 0)
@@ -248,13 +248,14 @@ apply(struct master *m, struct conf *fresh, int fd)
 		    old->log_target);
 	master_listen_rebind(m, fresh);
 	m->conf = fresh;
+	master_children_renew(m, old, fresh);
 	conf_free(old);
 	if (m->conf_fd >= 0)
 		close(m->conf_fd);
 	m->conf_fd = fd;
 	m->conf_number++;
 	master_raise_nofile(m);
-	master_children_conf(m);
+	master_children_tell(m);
 }
 
 static void

@@ -11,27 +11,48 @@
 #define COUNTER "counter"
 #define GAUGE "gauge"
 
-static const struct {
+struct item {
 	const char *name, *kind, *help;
 	size_t offset;
-} list[] = {
+};
+
+static const struct item list[] = {
 #define X(kind, name, help) {#name, kind, help, offsetof(struct stat_page, name)},
     STAT_LIST(X)
 #undef X
 };
 
+static const struct item archiver_list[] = {
+#define X(kind, name, help) {#name, kind, help, offsetof(struct stat_archiver, name)},
+    STAT_ARCHIVER(X)
+#undef X
+};
+
 static _Atomic uint64_t *
-value(struct stat_page *page, size_t i)
+value(void *page, const struct item *item)
 {
-	return (void *)((char *)page + list[i].offset);
+	return (void *)((char *)page + item->offset);
+}
+
+static void
+reset(void *page, const struct item *items, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(items[i].kind, GAUGE) == 0)
+			atomic_store_explicit(
+			    value(page, &items[i]), 0, memory_order_relaxed);
 }
 
 void
 stat_reset_gauges(struct stat_page *page)
 {
-	for (size_t i = 0; i < BASE_COUNT(list); i++)
-		if (strcmp(list[i].kind, GAUGE) == 0)
-			atomic_store_explicit(value(page, i), 0, memory_order_relaxed);
+	reset(page, list, BASE_COUNT(list));
+}
+
+void
+stat_archiver_reset(struct stat_archiver *page)
+{
+	reset(page, archiver_list, BASE_COUNT(archiver_list));
 }
 
 void
@@ -47,6 +68,6 @@ stat_prometheus(struct base_buf *out, struct stat_page *const *pages, unsigned n
 			base_buf_printf(out, "chatd_%s%s{worker=\"%u\"} %" PRIu64 "\n",
 			    list[i].name, end, w,
 			    atomic_load_explicit(
-				value(pages[w], i), memory_order_relaxed));
+				value(pages[w], &list[i]), memory_order_relaxed));
 	}
 }

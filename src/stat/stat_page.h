@@ -40,6 +40,7 @@ struct stat_archiver {
 
 /* Sets all gauges to 0. */
 void stat_reset_gauges(struct stat_page *page);
+void stat_archiver_reset(struct stat_archiver *page);
 
 /*
  * Appends the N pages in Prometheus' text format (version 0.0.4), each value with

@@ -95,6 +95,7 @@ class Daemon:
         self.conf = directory / "chat.conf"
         self.log_path = directory / "chatd.log"
         self.run_dir = directory / "run"
+        self.state_dir = directory / "state"
         self.process = None
         self.masters = set()
         # A daemon has no standard error that a sanitizer could write to.
@@ -110,6 +111,7 @@ class Daemon:
         values = {
             "workers": "2",
             "run_dir": f'"{self.run_dir}"',
+            "state_dir": f'"{self.state_dir}"',
             "log_target": f'"{self.log_path}"',
             "log_level": '"info"',
             "drain_time": '"500ms"',

@@ -261,7 +261,7 @@ class Server:
             if not re.search(r'\] ERROR ', line, re.I):
                 continue
             expected = any(pattern.search(line) for pattern in self.allowed)
-            if self.deaths_expected and re.search(r'worker \d+ ', line):
+            if self.deaths_expected and re.search(r'(worker \d+|broker|archiver) ', line):
                 expected = True
             assert expected, 'an error in the log: ' + line
 

@@ -563,7 +563,7 @@ def test_a_connection_in_the_backlog_survives_its_worker(daemon):
 def test_workers_do_not_outlive_a_killed_master(daemon):
     pid = daemon.start()
     session = session_of(pid)
-    assert len(session_members(session)) == 3
+    assert len(session_members(session)) == 4
     os.kill(pid, signal.SIGKILL)
     until(lambda: not session_members(session), 2.0, "workers outlive the master")
     # What it left behind does not hinder the next start.
