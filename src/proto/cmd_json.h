@@ -47,6 +47,11 @@ void cmd_json_refresh(struct base_buf *out, uint32_t id, bool expires, uint32_t 
  */
 void cmd_json_pub(struct base_buf *out, struct base_slice channel,
     struct base_slice data, const struct cmd_client_info *info);
+/* {"user":..,"client":..,"conn_info":..,"chan_info":..} */
+void cmd_json_info(struct base_buf *out, const struct cmd_client_info *info);
+/* {"push":{"channel":..,"join":{"info":INFO}}}, or leave; INFO as of cmd_json_info. */
+void cmd_json_presence(struct base_buf *out, struct base_slice channel, bool join,
+    struct base_slice info);
 /* {"push":{"channel":..,"unsubscribe":{"code":..,"reason":..}}} */
 void cmd_json_unsubscribe(struct base_buf *out, struct base_slice channel,
     uint32_t code, const char *reason);

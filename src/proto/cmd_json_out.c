@@ -109,8 +109,8 @@ cmd_json_refresh(struct base_buf *out, uint32_t id, bool expires, uint32_t ttl)
 	ADD(out, "}}");
 }
 
-static void
-add_info(struct base_buf *out, const struct cmd_client_info *info)
+void
+cmd_json_info(struct base_buf *out, const struct cmd_client_info *info)
 {
 	ADD(out, "{\"user\":");
 	json_wr_string(out, info->user);
@@ -137,8 +137,22 @@ cmd_json_pub(struct base_buf *out, struct base_slice channel, struct base_slice 
 	json_wr_raw(out, data);
 	if (info != NULL) {
 		ADD(out, ",\"info\":");
-		add_info(out, info);
+		cmd_json_info(out, info);
 	}
+	ADD(out, "}}}");
+}
+
+void
+cmd_json_presence(struct base_buf *out, struct base_slice channel, bool join,
+    struct base_slice info)
+{
+	ADD(out, "{\"push\":{\"channel\":");
+	json_wr_string(out, channel);
+	if (join)
+		ADD(out, ",\"join\":{\"info\":");
+	else
+		ADD(out, ",\"leave\":{\"info\":");
+	base_buf_add(out, info.p, info.len);
 	ADD(out, "}}}");
 }
 

@@ -6,9 +6,10 @@
  * message has, back to back.  Both ends are of one program and one start, so the
  * bytes are in the machine's own order.
  *
- * An answer may come in parts: all but the last have ORDER_F_MORE.  A requester may
- * be answered twice after a crash of the broker, so it passes over numbers that it
- * does not wait for.
+ * An answer may come in parts, all but the last with ORDER_F_MORE: their data, joined,
+ * is the data.  Any answer with a code may have a text of its own for it as data.  A
+ * requester may be answered twice after a crash of the broker, so it passes over
+ * numbers that it does not wait for.
  */
 #ifndef PROTO_ORDER_MSG_H
 #define PROTO_ORDER_MSG_H
@@ -37,15 +38,21 @@
 	X(HISTORY,                                                                    \
 	    "req channel epoch offset limit, F_REVERSE, F_SINCE: as the "             \
 	    "protocol's history; limit < 0: as many as are allowed")                  \
-	X(JOIN, "channel user client conn_info chan_info: is present from now on")    \
-	X(LEAVE, "channel client: is not any more")                                   \
-	X(PRESENCE_RESET, "forget all joins of this slot: they come anew")            \
+	X(JOIN,                                                                       \
+	    "channel user client conn_info chan_info, F_AGAIN: is present from now "  \
+	    "on")                                                                     \
+	X(LEAVE,                                                                      \
+	    "channel user client conn_info chan_info: is not any more; of a client "  \
+	    "that the broker does not know all but client is needed too")             \
+	X(PRESENCE_RESET,                                                             \
+	    "number = generation: forget all joins of this slot: they come anew")     \
 	X(PRESENCE, "req channel")                                                    \
 	X(PRESENCE_STATS, "req channel")                                              \
 	X(CHANNELS,                                                                   \
 	    "req data: names of channels with subscribers that match the "            \
 	    "glob data (empty: all)")                                                 \
 	X(CHANNELS_PART, "req data, F_MORE: a worker's answer to ASK_CHANNELS")       \
+	/* F_MEMORY: of the journal that is not synced, which has its own numbers */  \
 	X(DEAD_LIST, "req number limit: dead letters after number")                   \
 	X(DEAD_RETRY, "req number: puts the dead letter back into the spool; 0: all") \
 	X(DEAD_DROP, "req number: forgets the dead letter; 0: all")                   \
@@ -63,7 +70,9 @@
 	X(PRESENCE_STATS_IS, "req code number = clients, offset = users")             \
 	X(CHANNELS_ARE, "req code data, F_MORE: list of name and subscribers")        \
 	X(ASK_CHANNELS, "req data: CHANNELS, passed on to every worker")              \
-	X(DEAD_ARE, "req code data, F_MORE: list of dead letters")                    \
+	X(DEAD_ARE,                                                                   \
+	    "req code data, F_MORE: list of dead letters, as of publications: their " \
+	    "numbers, and objects that describe them")                                \
 	X(DEAD_DONE, "req code number = how many")                                    \
 	X(READ,                                                                       \
 	    "req channel epoch offset limit number = most bytes, F_REVERSE; to the "  \
@@ -82,6 +91,7 @@ enum order_kind {
 #define ORDER_F_REVERSE 2u /* newest first */
 #define ORDER_F_SINCE 4u /* offset and epoch were given */
 #define ORDER_F_MEMORY 8u /* of the journal that is not synced */
+#define ORDER_F_AGAIN 16u /* was told to a broker that is dead: nobody else is told */
 
 /* The texts, in the order in which they follow the fixed part.  X(name) */
 #define ORDER_TEXTS(X) \

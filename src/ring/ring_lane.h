@@ -91,6 +91,7 @@ struct ring_head {
 
 /* Bits of ring_head.flags; the ring itself gives them no meaning. */
 #define RING_F_PLACED 1 /* offset is the place in the channel's stream */
+#define RING_F_JOIN 2 /* for subscribers that want to know who comes and goes */
 
 /*
  * Takes over the lane of SLOT, which is below ring_geom.lanes and whose former owner

@@ -480,6 +480,12 @@ test_pushes(void **state)
 	cmd_json_unsubscribe(&out, SLICE("c"), 2000, "server unsubscribe");
 	assert_out("{'push':{'channel':'c','unsubscribe':{'code':2000,"
 		   "'reason':'server unsubscribe'}}}");
+	cmd_json_info(&out, &nobody);
+	assert_out("{'user':'','client':'c'}");
+	cmd_json_presence(&out, SLICE("c"), true, SLICE("{\"user\":\"u\"}"));
+	assert_out("{'push':{'channel':'c','join':{'info':{'user':'u'}}}}");
+	cmd_json_presence(&out, SLICE("c"), false, SLICE("{}"));
+	assert_out("{'push':{'channel':'c','leave':{'info':{}}}}");
 	/* Output is appended. */
 	base_buf_str(&out, "x");
 	cmd_json_pub(&out, SLICE("c"), SLICE("1"), NULL);
