@@ -169,7 +169,7 @@ static void
 insert(struct pg_store *s)
 {
 	struct pg_writer *w = &s->writer;
-	const struct pg_range *r;
+	const struct pg_range *r = NULL;
 	char sql[128];
 	size_t n = 0;
 

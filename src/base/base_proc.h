@@ -80,6 +80,13 @@ int base_proc_user_find(const char *name, struct base_proc_user *user, char *err
 void base_proc_user_free(struct base_proc_user *user);
 
 /*
+ * Makes the directory PATH for USER alone (NULL, or without a name: for who we are),
+ * if it is not there.  0, or an errno.
+ */
+int base_proc_make_dir(
+    const char *path, const struct base_proc_user *user) BASE_MUST_CHECK;
+
+/*
  * Becomes USER for good, with its groups and no others.  0, or -1 with errno;
  * then the process is in between, and must exit.
  */

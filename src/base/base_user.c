@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/base_mem.h"
@@ -49,6 +50,21 @@ base_proc_user_free(struct base_proc_user *user)
 	free(user->name);
 	free(user->groups);
 	memset(user, 0, sizeof(*user));
+}
+
+int
+base_proc_make_dir(const char *path, const struct base_proc_user *user)
+{
+	int error;
+
+	if (mkdir(path, 0700) < 0)
+		return errno == EEXIST ? 0 : errno;
+	if (user == NULL || user->name == NULL ||
+	    chown(path, user->uid, user->gid) == 0)
+		return 0;
+	error = errno;
+	rmdir(path);
+	return error;
 }
 
 int

@@ -6,12 +6,14 @@
 #include "plug/plug_store.h"
 
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/base_assert.h"
 #include "base/base_mem.h"
+#include "base/base_proc.h"
 #include "conf/conf_dump.h"
 #include "conf/conf_error.h"
 #include "conf/conf_file.h"
@@ -223,6 +225,28 @@ plug_store_check(const struct conf *conf, struct base_buf *errors)
 	return true;
 }
 
+/* The state directory, as the daemon makes it at its first start. */
+static bool
+make_state_dir(const struct conf *conf, const char *dir, struct base_buf *errors)
+{
+	bool given = conf->state_file != NULL;
+	struct base_proc_user user = {0};
+	char text[256] = "";
+	int error = 0;
+
+	if (conf->user[0] == 0 || geteuid() != 0 ||
+	    base_proc_user_find(conf->user, &user, text, sizeof(text)) == 0)
+		error = base_proc_make_dir(dir, &user);
+	base_proc_user_free(&user);
+	if (error != 0)
+		snprintf(text, sizeof(text), "cannot be made: %s", strerror(error));
+	if (text[0] == 0)
+		return true;
+	conf_error(errors, given ? conf->state_file : conf->file,
+	    given ? conf->state_line : 1, "state_dir: %s: %s", dir, text);
+	return false;
+}
+
 int
 plug_store_migrate(const struct conf *conf, unsigned flags, struct base_buf *errors)
 {
@@ -236,6 +260,11 @@ plug_store_migrate(const struct conf *conf, unsigned flags, struct base_buf *err
 	}
 	if (!begin(conf, &v, errors))
 		return CHATD_CONFIG;
+	if (v.store.mod->store.migrate != NULL && (flags & CHATD_MIGRATE_CHECK) == 0 &&
+	    !make_state_dir(conf, v.store.state_dir, errors)) {
+		end(&v);
+		return CHATD_UNAVAIL;
+	}
 	code = plug_migrate(v.plug, flags, &err);
 	if (code == CHATD_NOTSUP)
 		FAIL(conf, errors, "%s has no schema", v.store.mod->table.name);

@@ -42,10 +42,10 @@ struct plug *plug_store_new(const struct plug_store *store, struct event_base *b
 bool plug_store_check(const struct conf *conf, struct base_buf *errors) BASE_MUST_CHECK;
 
 /*
- * Makes the schema of the store or brings it up to date; with CHATD_MIGRATE_CHECK
- * only looks.  Waits for the database.  Returns 0 or an enum chatd_err and adds lines
- * to ERRORS: CHATD_VERSION when there is work to do, CHATD_NOTSUP when the store has no
- * schema.
+ * Makes the schema of the store or brings it up to date, and state_dir before it if that
+ * is not there; with CHATD_MIGRATE_CHECK only looks.  Waits for the database.  Returns 0
+ * or an enum chatd_err and adds lines to ERRORS: CHATD_VERSION when there is work to do,
+ * CHATD_NOTSUP when the store has no schema.
  */
 int plug_store_migrate(const struct conf *conf, unsigned flags,
     struct base_buf *errors) BASE_MUST_CHECK;

@@ -94,7 +94,7 @@ run(struct master *m, struct master_child *c, int fd)
 	    .n_workers = m->n_workers,
 	    .generation = c->generation,
 	    .ctl_fd = fd};
-	char comm[16], title[64], number[4] = "";
+	char comm[20], title[64], number[4] = "";
 
 	if (c->role->many)
 		snprintf(number, sizeof(number), "%u", c->slot % RING_MAX_SLOTS);

@@ -79,23 +79,12 @@ usable(const struct master *m, const char *dir)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
 }
 
-/* Nobody else has business in what is kept there. */
-static int
-make_state_dir(const struct master *m, const char *dir)
-{
-	if (mkdir(dir, 0700) < 0)
-		return errno == EEXIST ? 0 : errno;
-	if (m->user.name != NULL && chown(dir, m->user.uid, m->user.gid) < 0)
-		return errno;
-	return 0;
-}
-
 static int
 take_state_dir(const struct master *m)
 {
 	const struct conf *conf = m->conf;
 	const char *what = "make";
-	int error = make_state_dir(m, conf->state_dir);
+	int error = base_proc_make_dir(conf->state_dir, &m->user);
 
 	if (error == 0) {
 		what = "write to";

@@ -126,7 +126,8 @@ insist(void)
 	int code;
 
 	while ((code = write_next(50)) != 0)
-		if (chatd_err_class(code) != CHATD_CLASS_RETRY || base_time_ms() > until)
+		if (chatd_err_class(code) != CHATD_CLASS_RETRY ||
+		    base_time_ms() > until)
 			fail_msg("it does not recover: %s", run.why);
 }
 

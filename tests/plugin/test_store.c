@@ -17,6 +17,7 @@
 #include "conf/conf_parse.h"
 #include "mem_store.h"
 
+#define STATE "/tmp/chatd-test-store-state"
 #define LISTEN "listen \"a\" { address = \"127.0.0.1:8000\" }\n"
 
 static struct conf *
@@ -181,8 +182,14 @@ static const struct {
 	"holiday\n"},
     {LISTEN "store = fail", CHATD_MIGRATE_CHECK, CHATD_VERSION,
 	"dir/t.conf:2: store: store_fail: there is no schema\n"},
-    {LISTEN "store = fail", 0, 0, ""},
-    {LISTEN "store = fail\nfail { schedule = \"migrate -2 1\" }", 0, CHATD_UNAVAIL,
+    {LISTEN "store = fail state_dir = \"/proc/no\"", 0, CHATD_UNAVAIL,
+	"dir/t.conf:2: state_dir: /proc/no: cannot be made: No such file or "
+	"directory\n"},
+    {LISTEN "store = fail state_dir = \"/proc/no\"", CHATD_MIGRATE_CHECK,
+	CHATD_VERSION, "dir/t.conf:2: store: store_fail: there is no schema\n"},
+    {LISTEN "store = fail state_dir = \"" STATE "\"", 0, 0, ""},
+    {LISTEN "store = fail state_dir = \"" STATE "\"\n"
+	    "fail { schedule = \"migrate -2 1\" }", 0, CHATD_UNAVAIL,
 	"dir/t.conf:2: store: store_fail: migrate fails as planned\n"},
 };
 
@@ -193,6 +200,7 @@ test_migrate(void **state BASE_UNUSED)
 	struct conf *conf;
 	size_t i;
 
+	rmdir(STATE);
 	for (i = 0; i < BASE_COUNT(migrations); i++) {
 		conf = parse(migrations[i].text);
 		assert_int_equal(
@@ -203,6 +211,7 @@ test_migrate(void **state BASE_UNUSED)
 		errors.len = 0;
 		conf_free(conf);
 	}
+	assert_int_equal(rmdir(STATE), 0); /* it was made */
 	base_buf_free(&errors);
 }
 

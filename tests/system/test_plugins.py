@@ -162,6 +162,8 @@ def test_manual_has_all_options_of_our_plugins(daemon, store):
     assert entries[::2] == list(options)
     for name, text in zip(entries[::2], entries[1::2]):
         value = options[name].replace('"', r"\(dq")
+        if value == r"\(dq...\(dq":
+            continue  # a secret
         assert re.search(rf"[Dd]efault:? {re.escape(value)}\.$", text, re.M), name
 
 
