@@ -152,7 +152,7 @@ enum chatd_opt_type {
 	CHATD_OPT_BOOL,    /* bool */
 	CHATD_OPT_STR,     /* const char *, never NULL */
 	CHATD_OPT_SECRET,  /* the same; the daemon never shows it */
-	CHATD_OPT_FILE,    /* struct chatd_file; read with the configuration */
+	CHATD_OPT_FILE,    /* struct chatd_file; read by whoever takes the options */
 	CHATD_OPT_LIST,    /* struct chatd_list */
 };
 
