@@ -4,6 +4,7 @@ import os
 import pytest
 
 import daemon_util
+import sdk
 import server as server_module
 import wire
 
@@ -71,6 +72,35 @@ def client():
         made.append(one)
         server.clients.append(one)
         return one.connect(**fields) if connect else one
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def peer():
+    """peer('js', server, ...): a client of an SDK, connected."""
+    made = []
+
+    def make(kind, server, connect=True, **options):
+        one = sdk.Peer(kind, server, **options)
+        made.append(one)
+        if connect:
+            one.connect()
+        return one
+    yield make
+    for one in made:
+        one.end()
+
+
+@pytest.fixture
+def line():
+    """line(server): what a peer connects to in its place, and the test can cut."""
+    made = []
+
+    def make(server):
+        made.append(sdk.Line(server))
+        return made[-1]
     yield make
     for one in made:
         one.close()

@@ -1,7 +1,7 @@
 """sdk_peer.py URL OPTIONS: one client of the Python SDK, driven from outside.
 
 Reads orders from standard input and writes what happens to standard output, each
-a line of JSON; test_sdk.py has the other end.
+a line of JSON; sdk.py has the other end.
 """
 import asyncio
 import json
@@ -12,6 +12,10 @@ import centrifuge
 
 def tell(event, **fields):
     print(json.dumps({'event': event, **fields}), flush=True)
+
+
+def person(info):
+    return {'client': info.client, 'user': info.user, 'conn_info': info.conn_info}
 
 
 class ClientEvents(centrifuge.ClientEventHandler):
@@ -33,7 +37,10 @@ class SubscriptionEvents(centrifuge.SubscriptionEventHandler):
         self.channel = channel
 
     async def on_subscribed(self, ctx):
-        tell('subscribed', channel=self.channel)
+        position = ctx.stream_position
+        tell('subscribed', channel=self.channel, recoverable=ctx.recoverable,
+             positioned=ctx.positioned, position=position and vars(position),
+             was_recovering=ctx.was_recovering, recovered=ctx.recovered)
 
     async def on_subscribing(self, ctx):
         tell('subscribing', channel=self.channel, code=ctx.code)
@@ -42,7 +49,14 @@ class SubscriptionEvents(centrifuge.SubscriptionEventHandler):
         tell('unsubscribed', channel=self.channel, code=ctx.code)
 
     async def on_publication(self, ctx):
-        tell('publication', channel=self.channel, data=ctx.pub.data)
+        tell('publication', channel=self.channel, data=ctx.pub.data,
+             offset=ctx.pub.offset)
+
+    async def on_join(self, ctx):
+        tell('join', channel=self.channel, **person(ctx.info))
+
+    async def on_leave(self, ctx):
+        tell('leave', channel=self.channel, **person(ctx.info))
 
     async def on_error(self, ctx):
         tell('sub_error', channel=self.channel, code=ctx.code)
@@ -60,26 +74,60 @@ class Orders:
     async def disconnect(self):
         await self.client.disconnect()
 
-    async def subscribe(self, channel):
+    async def subscribe(self, channel, options=None):
         subscription = self.client.get_subscription(channel)
         if subscription is None:
             subscription = self.client.new_subscription(
                 channel, events=SubscriptionEvents(channel),
-                min_resubscribe_delay=0.05, max_resubscribe_delay=0.5)
+                min_resubscribe_delay=0.05, max_resubscribe_delay=0.5, **(options or {}))
         await subscription.subscribe()
 
     async def unsubscribe(self, channel):
         await self.client.get_subscription(channel).unsubscribe()
 
     async def publish(self, channel, data):
-        try:
-            await self.client.publish(channel, data)
-        except centrifuge.ReplyError as error:
-            tell('publish_error', channel=channel, code=error.code)
-        except centrifuge.CentrifugeError:
-            tell('publish_error', channel=channel, code=0)
+        code = await self._answer(self.client.publish(channel, data))
+        if code is None:
+            tell('published', channel=channel, data=data)
         else:
-            tell('published', channel=channel)
+            tell('publish_error', channel=channel, data=data, code=code)
+
+    async def _answer(self, call, told=None):
+        """None, or the code of what it failed with; TOLD gets the result."""
+        try:
+            result = await call
+        except centrifuge.ReplyError as error:
+            return error.code
+        except centrifuge.CentrifugeError:
+            return 0
+        if told:
+            told(result)
+        return None
+
+    async def _ask(self, event, channel, call, make):
+        code = await self._answer(
+            call, lambda result: tell(event, channel=channel, **make(result)))
+        if code is not None:
+            tell(event + '_error', channel=channel, code=code)
+
+    async def history(self, channel, limit=0, since=None, reverse=False):
+        since = since and centrifuge.StreamPosition(**since)
+        await self._ask(
+            'history', channel, self.client.history(channel, limit, since, reverse),
+            lambda result: {
+                'offset': result.offset, 'epoch': result.epoch,
+                'publications': [[pub.offset, pub.data] for pub in result.publications]})
+
+    async def presence(self, channel):
+        await self._ask(
+            'presence', channel, self.client.presence(channel),
+            lambda result: {
+                'clients': {key: person(info) for key, info in result.clients.items()}})
+
+    async def presence_stats(self, channel):
+        await self._ask(
+            'presence_stats', channel, self.client.presence_stats(channel),
+            lambda result: {'clients': result.num_clients, 'users': result.num_users})
 
     async def forget(self, channel):
         """The SDK lets nobody subscribe twice: it has to lose its memory first."""

@@ -200,6 +200,25 @@ class Server:
                 found[int(match.group(1))] = pid
         return found
 
+    def role(self, name):
+        """pid of the broker or the archiver."""
+        for pid, stat in processes().items():
+            try:
+                title = pathlib.Path('/proc/%d/cmdline' % pid).read_text(errors='replace')
+            except OSError:
+                continue
+            if stat[1] == self.pid and re.match(r'chatd: %s\b' % name, title):
+                return pid
+        return None
+
+    def kill_role(self, name, sig=signal.SIGKILL):
+        """Ends the broker or the archiver, and waits until its successor runs."""
+        self.deaths_expected = True
+        old = self.role(name)
+        os.kill(old, sig)
+        until(lambda: self.role(name) not in (None, old), 10,
+              lambda: 'no new %s:\n%s' % (name, self.log()))
+
     @staticmethod
     def descriptors(pid):
         """What the descriptors of a process are, counted by kind."""

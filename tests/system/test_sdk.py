@@ -1,98 +1,13 @@
-"""The SDKs that applications use: JavaScript and Python, each with the other.
-
-A peer is a process with one SDK client (sdk_peer.mjs, sdk_peer.py); here are its
-orders and what it tells.
-"""
-import json
+"""The SDKs that applications use: JavaScript and Python, each with the other."""
 import os
-import pathlib
-import queue
 import signal
-import subprocess
-import sys
-import threading
-import time
 
 import pytest
 
 import tokens
+from sdk import COMMANDS
 from server import PATIENCE, until
 from test_fanout import spread
-
-HERE = pathlib.Path(__file__).resolve().parent
-COMMANDS = {'js': ['node', str(HERE / 'sdk_peer.mjs')],
-            'python': [sys.executable, str(HERE / 'sdk_peer.py')]}
-
-
-class Peer:
-    def __init__(self, kind, server, **options):
-        self.kind = kind
-        self.process = subprocess.Popen(
-            [*COMMANDS[kind], server.url(), json.dumps(options)], text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.events = queue.Queue()
-        self.waiting = []
-        threading.Thread(target=self._read, daemon=True).start()
-        self.expect('ready', timeout=20)
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.events.put(json.loads(line))
-
-    def order(self, order, **fields):
-        self.process.stdin.write(json.dumps({'order': order, **fields}) + '\n')
-        self.process.stdin.flush()
-
-    def expect(self, event, timeout=10, **fields):
-        """Takes the first event that fits, waiting for it; others stay in line."""
-        wanted = {'event': event, **fields}
-        end = time.monotonic() + timeout * PATIENCE
-        while True:
-            for got in self.waiting:
-                if wanted.items() <= got.items():
-                    self.waiting.remove(got)
-                    return got
-            try:
-                self.waiting.append(
-                    self.events.get(timeout=max(0.01, end - time.monotonic())))
-            except queue.Empty:
-                raise AssertionError('%s: no %s, but %s' % (
-                    self.kind, wanted, self.waiting)) from None
-
-    def connect(self):
-        self.order('connect')
-        return self.expect('connected')
-
-    def subscribe(self, channel):
-        self.order('subscribe', channel=channel)
-        self.expect('subscribed', channel=channel)
-
-    def publish(self, channel, data):
-        self.order('publish', channel=channel, data=data)
-        self.expect('published', channel=channel)
-
-    def end(self):
-        try:
-            self.process.stdin.close()
-            self.process.wait(5)
-        except (OSError, subprocess.TimeoutExpired):
-            self.process.kill()
-            self.process.wait()
-
-
-@pytest.fixture
-def peer():
-    made = []
-
-    def make(kind, server, connect=True, **options):
-        one = Peer(kind, server, **options)
-        made.append(one)
-        if connect:
-            one.connect()
-        return one
-    yield make
-    for one in made:
-        one.end()
 
 
 @pytest.fixture
