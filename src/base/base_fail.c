@@ -16,7 +16,7 @@
 #include "base/base_assert.h"
 #include "base/base_log.h"
 
-enum action { KILL, STOP, FAIL };
+enum action { KILL, STOP, FAIL, ONCE };
 
 #define MAX_POINTS 16
 
@@ -47,6 +47,8 @@ parse_one(const char *s, size_t len)
 		p->action = STOP;
 	else if (strcmp(action, "fail") == 0)
 		p->action = FAIL;
+	else if (strcmp(action, "once") == 0)
+		p->action = ONCE;
 	else
 		base_assert(!"an action of CHATD_FAIL");
 	n_points++;
@@ -70,6 +72,15 @@ base_fail_init(void)
 	base_fail_set(getenv("CHATD_FAIL"));
 }
 
+unsigned long
+base_fail_passes(const char *name)
+{
+	for (size_t i = 0; i < n_points; i++)
+		if (strcmp(points[i].name, name) == 0)
+			return points[i].passes;
+	return 0;
+}
+
 bool
 base_fail_hit(const char *name)
 {
@@ -81,6 +92,8 @@ base_fail_hit(const char *name)
 		p->passes++;
 		if (p->action == FAIL)
 			return p->passes >= p->at;
+		if (p->action == ONCE)
+			return p->passes == p->at;
 		if (p->passes == p->at)
 			kill(getpid(), p->action == KILL ? SIGKILL : SIGSTOP);
 	}

@@ -7,7 +7,8 @@
  *   NAME=ACTION[@N]     N: at the N-th pass of this process (1 when absent)
  *
  * ACTION: kill (SIGKILL to this process), stop (SIGSTOP), fail (BASE_FAIL is
- * true, from then on).  Tests in the same process use base_fail_set().
+ * true, from then on), once (BASE_FAIL is true that one time).  Tests in the same
+ * process use base_fail_set().
  */
 #ifndef BASE_FAIL_H
 #define BASE_FAIL_H
@@ -19,6 +20,8 @@
 void base_fail_init(void);
 /* SPEC as in CHATD_FAIL; NULL clears all. */
 void base_fail_set(const char *spec);
+/* How often a point that is set was passed since. */
+unsigned long base_fail_passes(const char *name);
 /* Called by the macro; true if the caller is to fail here. */
 bool base_fail_hit(const char *name);
 #define BASE_FAIL(name) base_fail_hit(name)

@@ -39,17 +39,19 @@ struct journal_opts {
 	const char *name; /* for messages: "spool" or "history" */
 	bool sync; /* each commit is durable */
 	uint64_t spool_limit, history_limit; /* bytes of records */
+	size_t map; /* bytes that a new one maps at first; it grows.  0: as is usual */
 };
 
 /* Gauges; of this moment. */
 struct journal_figures {
-	uint64_t spool_records, spool_bytes, spool_first,
-	    spool_last; /* numbers, 0: none */
+	uint64_t spool_records, spool_bytes;
+	uint64_t spool_first, spool_last; /* numbers, the last given; 0: none */
 	uint64_t spool_first_ns; /* when the oldest was accepted; 0: none */
-	uint64_t dead_records;
+	uint64_t dead_records, dead_bytes; /* they count against the spool's limit */
 	uint64_t history_records, history_bytes, streams, keys;
 	uint64_t file_bytes, map_bytes;
 	bool disk_full; /* no room could be reserved ahead */
+	uint64_t sync_errors; /* of those in the background; journal_why tells */
 };
 
 /*
@@ -147,8 +149,8 @@ int journal_note(struct journal *j, struct base_buf *note_r) BASE_MUST_CHECK;
 typedef bool (*journal_pub_fn)(void *arg, uint64_t offset, struct base_slice json);
 
 struct journal_range {
-	uint64_t
-	    since; /* after it, or with reverse before it; 0 with reverse: from the newest */
+	/* After it; with reverse before it, and 0 is from the newest. */
+	uint64_t since;
 	uint64_t limit; /* publications */
 	bool reverse;
 	bool newest; /* of those after SINCE the newest LIMIT, oldest of them first */

@@ -1,0 +1,138 @@
+/*
+ * journal_room: space on the disk, had before it is needed.
+ *
+ * LMDB takes pages behind the last one in use, or those that came free, and learns at
+ * commit that the disk is full, when it is too late to refuse one publication.  So
+ * blocks are reserved ahead of its high-water mark, in steps.  When a step cannot be
+ * had, archived publications are refused before they are taken; those for history
+ * alone may use what is left of the reserve but its last part, so that a spool can
+ * always be drained: deleting takes pages too.
+ *
+ * What a transaction will use is a guess to the safe side.  While the disk is full,
+ * pages that came free count as room, so that a spool that was drained takes again;
+ * but a big record needs pages in a row, and a reader may hold them: each commit that
+ * fails then makes us believe in less room.
+ */
+#include "config.h"
+
+#include "journal/journal_priv.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/base_time.h"
+
+#define STEP ((uint64_t)16 << 20)
+#define LAST ((uint64_t)2 << 20)
+#define PAGES ((uint64_t)16 << 10) /* that a publication touches, beside its bytes */
+#define AGAIN_MS 500
+
+/* posix_fallocate, so that every block is there, on any kind of filesystem. */
+static int
+allocate(struct journal *j, uint64_t from, uint64_t to)
+{
+	mdb_filehandle_t fd;
+	int rc;
+
+	rc = JOURNAL_LMDB(mdb_env_get_fd(j->env, &fd));
+	if (rc != 0)
+		return rc;
+	do
+		rc = BASE_FAIL("journal")
+		    ? EIO
+		    : posix_fallocate(fd, (off_t)from, (off_t)(to - from));
+	while (rc == EINTR);
+	return rc;
+}
+
+/* Has WANT bytes ahead of the mark reserved, if it can be had. */
+static bool
+reserve(struct journal *j, uint64_t want)
+{
+	struct journal_room *r = &j->room;
+	uint64_t to;
+
+	if (r->reserved < r->high)
+		r->reserved = r->high;
+	if (r->reserved - r->high >= want)
+		return true;
+	to = (r->high + want + STEP - 1) / STEP * STEP;
+	r->tried_ms = base_time_ms();
+	r->full = allocate(j, r->reserved, to) != 0;
+	if (!r->full)
+		r->reserved = to;
+	return !r->full;
+}
+
+/* Pages that LMDB has noted as free: per transaction a list, led by its length. */
+static uint64_t
+count_free(struct journal *j, size_t page)
+{
+	MDB_cursor *cursor;
+	MDB_val key, val;
+	uint64_t pages = 0;
+	size_t n;
+
+	if (journal_read_begin(j) != JOURNAL_OK)
+		return 0;
+	if (JOURNAL_LMDB(mdb_cursor_open(j->reading, 0, &cursor)) == 0) {
+		while (
+		    JOURNAL_LMDB(mdb_cursor_get(cursor, &key, &val, MDB_NEXT)) == 0) {
+			if (val.mv_size < sizeof(n))
+				break;
+			memcpy(&n, val.mv_data, sizeof(n));
+			pages += n;
+		}
+		mdb_cursor_close(cursor);
+	}
+	journal_read_end(j);
+	return pages * page;
+}
+
+void
+journal_room_begin(struct journal *j)
+{
+	struct journal_room *r = &j->room;
+	MDB_envinfo info;
+	MDB_stat stat;
+	int dead;
+
+	r->used = 0;
+	if (JOURNAL_LMDB(mdb_env_info(j->env, &info)) != 0 ||
+	    JOURNAL_LMDB(mdb_env_stat(j->env, &stat)) != 0)
+		return; /* as it was at the last begin */
+	r->high = (info.me_last_pgno + 1) * stat.ms_psize;
+	if (r->full && base_time_ms() - r->tried_ms < AGAIN_MS)
+		return;
+	r->free = 0;
+	if (reserve(j, STEP))
+		return;
+	(void)JOURNAL_LMDB(mdb_reader_check(j->env, &dead));
+	r->free = count_free(j, stat.ms_psize);
+}
+
+bool
+journal_room_for(struct journal *j, size_t bytes, bool archive)
+{
+	struct journal_room *r = &j->room;
+	uint64_t need = 2 * (uint64_t)bytes + PAGES + r->used, room;
+
+	if (!r->full && reserve(j, need + STEP))
+		return true;
+	room = r->reserved - r->high + r->free;
+	room -= BASE_MIN(room, r->distrust);
+	return room >= need + (archive ? STEP : LAST);
+}
+
+void
+journal_room_committed(struct journal *j, bool well)
+{
+	struct journal_room *r = &j->room;
+
+	if (!r->full)
+		r->distrust = 0;
+	else if (well)
+		r->distrust -= r->distrust / 16;
+	else
+		r->distrust = BASE_MAX(STEP, 2 * r->distrust);
+}
