@@ -163,6 +163,7 @@ struct journal {
 	MDB_txn *reading; /* for what is read outside of one */
 	MDB_cursor *rows; /* on history; in a transaction */
 	MDB_dbi db[DB_N];
+	unsigned begun; /* transactions */
 	int failed; /* first error of this transaction */
 	bool dirty; /* this transaction wrote something */
 	bool grow; /* the map was too small */

@@ -70,6 +70,19 @@ grow(struct journal *j)
 	return JOURNAL_OK;
 }
 
+/* Transactions between two looks for readers that were killed in a reading: as long as
+ * LMDB counts them in, no page that came free since is used again. */
+#define READERS_EACH 256
+
+static void
+forget_dead_readers(struct journal *j)
+{
+	int dead;
+
+	if (++j->begun % READERS_EACH == 0)
+		(void)JOURNAL_LMDB(mdb_reader_check(j->env, &dead));
+}
+
 int
 journal_begin(struct journal *j)
 {
@@ -84,6 +97,7 @@ journal_begin(struct journal *j)
 		rc = grow(j);
 	if (rc != JOURNAL_OK)
 		return rc;
+	forget_dead_readers(j);
 	journal_room_begin(j);
 	rc = JOURNAL_LMDB(mdb_txn_begin(j->env, NULL, 0, &j->txn));
 	if (rc != 0) {
