@@ -135,11 +135,32 @@ write_one(
 	add_row(rec);
 }
 
+/*
+ * Appends "batch MS N" and a line "CHANNEL OFFSET" for each row that is new, as
+ * add_row puts them behind the FIRST ones.
+ */
+static void
+write_log(const struct mem_store *m, const struct chatd_batch *batch, size_t first)
+{
+	FILE *f;
+	size_t i;
+
+	if (m->conf->log[0] == 0)
+		return;
+	f = need(fopen(m->conf->log, "a"));
+	fprintf(f, "batch %lld %zu\n", (long long)m->host->now(m->host), batch->n);
+	for (i = first; i < n_rows; i++)
+		fprintf(f, "%.*s %llu\n", (int)rows[i].rec.channel.len,
+		    rows[i].rec.channel.p, (unsigned long long)rows[i].rec.offset);
+	if (fclose(f) != 0)
+		abort();
+}
+
 static void
 finish(struct mem_store *m, const struct chatd_batch *batch)
 {
 	struct chatd_result *results;
-	size_t i;
+	size_t i, first = n_rows;
 
 	if (m->conf->max_rows > 0 &&
 	    n_rows + count_new(m, batch) > (size_t)m->conf->max_rows) {
@@ -150,6 +171,7 @@ finish(struct mem_store *m, const struct chatd_batch *batch)
 	for (i = 0; i < batch->n; i++)
 		write_one(m, batch->recs[i], &results[i]);
 	m->batches++;
+	write_log(m, batch, first);
 	if (!has_bug(m, "silent") || m->batches > 1)
 		m->host->done(m->host, batch->token, 0, NULL, results, batch->n);
 	if (has_bug(m, "twice"))

@@ -16,6 +16,7 @@ struct mem_conf {
 	int64_t max_rows; /* further ones are refused with CHATD_UNAVAIL; 0: no limit */
 	uint64_t max_data;
 	int64_t delay; /* until the answer to a write; 0: within the call */
+	const char *log; /* file that says what was written, in that order */
 	const char *bug; /* what it is to do wrong, for tests of tests */
 	struct chatd_list schedule; /* store_fail */
 	bool refuse; /* check() finds these options bad */
@@ -34,6 +35,7 @@ struct mem_store;
 	    MEM_OPT(SIZE, max_data, LIVE, "1m", 1, 16777216, "Bytes of one row."), \
 	    MEM_OPT(TIME, delay, RESTART, "0", 0, 10000, "Time of a write."),    \
 	    MEM_OPT(BOOL, refuse, LIVE, "off", 0, 0, "Find the options bad."),   \
+	    MEM_OPT(STR, log, RESTART, "", 0, 4096, "File that tells of all."), \
 	    MEM_OPT(STR, bug, RESTART, "", 0, 20, "What is done wrong.")
 
 int mem_init(struct chatd_host *host, const void *conf, void **self_r,
