@@ -166,3 +166,15 @@ chan_may_publish(const struct conf_namespace *ns, const char *user, bool subscri
 {
 	return may(ns->publish, user, subscribed);
 }
+
+bool
+chan_may_read(const struct conf_namespace *ns, const char *user, bool subscribed)
+{
+	return may(ns->history_for, user, subscribed);
+}
+
+bool
+chan_may_see(const struct conf_namespace *ns, const char *user, bool subscribed)
+{
+	return may(ns->presence_for, user, subscribed);
+}

@@ -38,4 +38,8 @@ bool chan_may_subscribe(
 bool chan_may_publish(
     const struct conf_namespace *ns, const char *user, bool subscribed);
 
+/* Likewise, who may read history, and presence. */
+bool chan_may_read(const struct conf_namespace *ns, const char *user, bool subscribed);
+bool chan_may_see(const struct conf_namespace *ns, const char *user, bool subscribed);
+
 #endif

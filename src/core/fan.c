@@ -25,6 +25,8 @@
 struct fan {
 	struct ring_seg *seg;
 	unsigned slot, n_lanes;
+	int broker_lane; /* -1: there is none */
+	struct streams *streams; /* or NULL */
 	struct hub *hub;
 	struct ring_reader *reader;
 	struct stat_page *stat;
@@ -46,6 +48,8 @@ fan_new(struct ring_seg *seg, unsigned slot, struct hub *hub,
 	f->seg = seg;
 	f->slot = slot;
 	f->n_lanes = ring_seg_geom(seg)->lanes;
+	f->broker_lane =
+	    ring_seg_geom(seg)->queue_size > 0 ? (int)ring_seg_broker(seg) : -1;
 	f->hub = hub;
 	f->reader = reader;
 	f->stat = stat;
@@ -64,6 +68,12 @@ fan_free(struct fan *f)
 	base_buf_free(&f->name);
 	base_buf_free(&f->packed);
 	free(f);
+}
+
+void
+fan_set_streams(struct fan *f, struct streams *streams)
+{
+	f->streams = streams;
 }
 
 static struct fan_block *
@@ -157,29 +167,121 @@ fan_block_copy(struct fan *f, const void *p, size_t len)
 	return fan_block_keep(f, b);
 }
 
-static struct fan_batch *
-batch_of(struct fan *f, struct hub_chan *chan)
+/* The number of the batch of CHAN that subscriptions with NEED and without SKIP get;
+ * behind all that the channel has so far.  Batches may move. */
+static uint32_t
+batch_of(struct fan *f, struct hub_chan *chan, uint32_t need, uint32_t skip)
 {
-	struct fan_batch *b;
+	if (chan->batch != 0) {
+		const struct fan_batch *b = &f->batches[chan->batch - 1];
 
-	if (chan->batch != NULL)
-		return chan->batch;
-	/* The array was made as large as a turn can need, so that it never moves. */
-	base_assert(f->n_batches < f->cap_batches);
-	b = &f->batches[f->n_batches++];
-	*b = (struct fan_batch){.chan = chan, .raw = block_new(f, 0)};
-	chan->batch = b;
-	return b;
+		if (b->need == need && b->skip == skip)
+			return chan->batch - 1;
+	}
+	if (f->n_batches == f->cap_batches) {
+		f->cap_batches = f->cap_batches == 0 ? 512 : f->cap_batches * 2;
+		f->batches =
+		    base_realloc(f->batches, f->cap_batches, sizeof(*f->batches));
+	}
+	f->batches[f->n_batches] = (struct fan_batch){
+	    .chan = chan, .need = need, .skip = skip, .raw = block_new(f, 0)};
+	chan->batch = ++f->n_batches;
+	return chan->batch - 1;
+}
+
+/* Room for LEN bytes at the end of batch AT. */
+static uint8_t *
+batch_room(struct fan *f, uint32_t at, size_t len)
+{
+	struct fan_batch *b = &f->batches[at];
+
+	b->raw = block_room(b->raw, len);
+	return b->raw->data + b->raw->len;
+}
+
+static void
+batch_added(struct fan *f, uint32_t at, size_t len)
+{
+	f->batches[at].raw->len += len;
+	f->batches[at].raw->n_frames++;
+}
+
+void
+fan_add(struct fan *f, struct hub_chan *chan, struct base_slice frame)
+{
+	uint32_t at = batch_of(f, chan, 0, HUB_WAITING);
+
+	memcpy(batch_room(f, at, frame.len), frame.p, frame.len);
+	batch_added(f, at, frame.len);
+}
+
+/* A frame that lies at the end of batch AT is for another one. */
+static uint32_t
+move_frame(struct fan *f, uint32_t at, uint32_t to, size_t len)
+{
+	uint8_t *room;
+
+	if (at == to)
+		return to;
+	room = batch_room(f, to, len);
+	memcpy(room, f->batches[at].raw->data + f->batches[at].raw->len, len);
+	return to;
+}
+
+static bool
+is_named(const struct hub_chan *chan, struct base_slice name)
+{
+	return chan->name_len == name.len && memcmp(chan->name, name.p, name.len) == 0;
+}
+
+/* Says of which epoch a channel's next records are. */
+static void
+take_control(struct fan *f, unsigned lane, const struct ring_head *head)
+{
+	struct base_slice name, body;
+	struct hub_chan *chan;
+
+	f->name.len = 0;
+	base_buf_room(&f->name, (size_t)head->name_len + head->body_len);
+	name = (struct base_slice){f->name.p, head->name_len};
+	body = (struct base_slice){f->name.p + head->name_len, head->body_len};
+	if (!ring_read_copy(f->reader, lane, f->name.p, f->name.p + head->name_len))
+		return;
+	chan = hub_find(f->hub, name, head->chan);
+	if (chan != NULL && chan->stream != NULL)
+		stream_begins(chan->stream, body);
+}
+
+/* The frame at the end of batch AT has a place in CHAN's order.  Returns the batch
+ * that it is for, or -1: none. */
+static int64_t
+place(struct fan *f, struct hub_chan *chan, const struct ring_head *head, uint32_t at)
+{
+	const struct fan_block *b = f->batches[at].raw;
+	const struct base_slice frame = {
+	    (const char *)b->data + b->len, head->body_len};
+
+	switch (stream_record(chan->stream, head->offset, frame)) {
+	case STREAM_ALL:
+		return at;
+	case STREAM_UNPLACED:
+		return move_frame(f, at,
+		    batch_of(f, chan, 0, HUB_WAITING | HUB_PLACED), head->body_len);
+	case STREAM_DROP:
+		break;
+	}
+	return -1;
 }
 
 /* The record that the reader shows goes to the batch of its channel, if it has one. */
 static void
 take_record(struct fan *f, unsigned lane, const struct ring_head *head)
 {
+	uint32_t need = (head->flags & RING_F_JOIN) != 0 ? HUB_JOINS : 0;
+	struct hub_chan *chan = hub_first(f->hub, head->chan);
 	struct base_slice name;
-	struct hub_chan *chan;
-	struct fan_batch *batch;
-	struct fan_block *b;
+	uint32_t at;
+	int64_t to;
 
 	f->name.len = 0;
 	base_buf_room(&f->name, head->name_len);
@@ -188,29 +290,27 @@ take_record(struct fan *f, unsigned lane, const struct ring_head *head)
 	 * copied together; so the body goes to the block of the first channel with
 	 * this hash, and is dropped again in the rare case that it is another one.
 	 */
-	chan = hub_first(f->hub, head->chan);
 	if (chan == NULL) {
 		ring_read_skip(f->reader, lane);
 		return;
 	}
-	batch = batch_of(f, chan);
-	b = batch->raw = block_room(batch->raw, head->body_len);
-	if (!ring_read_copy(f->reader, lane, f->name.p, b->data + b->len))
+	at = batch_of(f, chan, need, HUB_WAITING);
+	if (!ring_read_copy(
+		f->reader, lane, f->name.p, batch_room(f, at, head->body_len)))
 		return;
 	name = (struct base_slice){f->name.p, head->name_len};
-	if (chan->name_len != name.len || memcmp(chan->name, name.p, name.len) != 0) {
-		struct hub_chan *other = hub_find(f->hub, name, head->chan);
-		const uint8_t *body = b->data + b->len;
-
-		if (other == NULL)
+	if (BASE_UNLIKELY(!is_named(chan, name))) {
+		chan = hub_find(f->hub, name, head->chan);
+		if (chan == NULL)
 			return;
-		batch = batch_of(f, other);
-		batch->raw = block_room(batch->raw, head->body_len);
-		memcpy(batch->raw->data + batch->raw->len, body, head->body_len);
-		b = batch->raw;
+		at = move_frame(
+		    f, at, batch_of(f, chan, need, HUB_WAITING), head->body_len);
 	}
-	b->len += head->body_len;
-	b->n_frames++;
+	to = at;
+	if ((head->flags & RING_F_PLACED) != 0 && chan->stream != NULL)
+		to = place(f, chan, head, at);
+	if (to >= 0)
+		batch_added(f, (uint32_t)to, head->body_len);
 }
 
 /* True if the budget ended before the lane did. */
@@ -231,6 +331,8 @@ drain_lane(struct fan *f, unsigned lane)
 			    "messages were overwritten before they were read "
 			    "lane=%u lost=%llu",
 			    lane, (unsigned long long)lost);
+			if ((int)lane == f->broker_lane && f->streams != NULL)
+				streams_lapped(f->streams);
 			break;
 		case RING_RECORD:
 			stat_add(f->stat, ring_records, 1);
@@ -239,7 +341,10 @@ drain_lane(struct fan *f, unsigned lane)
 				break;
 			}
 			bytes += head.body_len;
-			take_record(f, lane, &head);
+			if (head.type == RING_DATA)
+				take_record(f, lane, &head);
+			else
+				take_control(f, lane, &head);
 			break;
 		}
 	}
@@ -251,12 +356,6 @@ fan_drain(struct fan *f)
 {
 	bool more = false;
 
-	base_assert(f->n_batches == 0);
-	/* A record can open two batches when hashes collide. */
-	if (f->cap_batches == 0) {
-		f->cap_batches = f->n_lanes * BUDGET_RECORDS * 2;
-		f->batches = base_malloc(f->cap_batches * sizeof(*f->batches));
-	}
 	for (unsigned lane = 0; lane < f->n_lanes; lane++)
 		more |= drain_lane(f, lane);
 	return more;
@@ -286,7 +385,7 @@ void
 fan_detach(struct fan *f)
 {
 	for (uint32_t i = 0; i < f->n_batches; i++) {
-		f->batches[i].chan->batch = NULL;
+		f->batches[i].chan->batch = 0;
 		f->batches[i].chan = NULL;
 	}
 }

@@ -14,6 +14,7 @@
 
 #include "base/base_buf.h"
 #include "core/hub.h"
+#include "core/stream.h"
 #include "proto/ws_deflate.h"
 #include "ring/ring_read.h"
 #include "stat/stat_page.h"
@@ -29,8 +30,13 @@ struct fan_block {
 #define FAN_BITS_MIN 9
 #define FAN_BITS_MAX 15
 
+/*
+ * A channel has several in a turn when not all of its subscribers get the same: then
+ * they stand one behind the other, and each subscriber gets its own in order.
+ */
 struct fan_batch {
 	struct hub_chan *chan;
+	uint32_t need, skip; /* HUB_... that a subscription must, and must not, have */
 	struct fan_block *raw;
 	struct fan_block *deflated[FAN_BITS_MAX - FAN_BITS_MIN + 1]; /* or NULL */
 };
@@ -41,6 +47,13 @@ struct fan; /* one a process */
 struct fan *fan_new(struct ring_seg *seg, unsigned slot, struct hub *hub,
     struct ring_reader *reader, struct stat_page *stat);
 void fan_free(struct fan *fan);
+
+/* The streams that are told when records of the broker's lane are lost. */
+void fan_set_streams(struct fan *fan, struct streams *streams);
+
+/* Appends a whole frame to what all subscribers of CHAN get who do not wait; before
+ * the turn's fan_drain. */
+void fan_add(struct fan *fan, struct hub_chan *chan, struct base_slice frame);
 
 /*
  * Reads up to a budget of what all lanes have into batches.  True: there may be

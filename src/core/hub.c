@@ -20,11 +20,16 @@
 struct hub {
 	struct base_hash_key key;
 	struct ring_interest *interest;
-	uint64_t n_chans;
+	uint64_t n_chans, n_live; /* all; those with a subscriber */
 	/* n buckets, SEGMENT <= n; those below n - level were split already. */
 	uint64_t n, level;
 	struct hub_chan ***segments;
 	size_t n_segments;
+	/* The walk goes on with subscription walk_left - 1 of walk_chan, or with the
+	 * first channel of the bucket when that is NULL. */
+	uint64_t walk_bucket;
+	struct hub_chan *walk_chan;
+	uint32_t walk_left;
 };
 
 struct hub *
@@ -78,6 +83,9 @@ grow(struct hub *h)
 	from = &h->segments[(h->n - h->level) / SEGMENT][(h->n - h->level) % SEGMENT];
 	c = *from;
 	*from = NULL;
+	/* Both get another order: a walk that stands there begins that bucket anew. */
+	if (h->walk_bucket == h->n - h->level)
+		h->walk_chan = NULL;
 	h->n++;
 	for (; c != NULL; c = next) {
 		next = c->next;
@@ -136,16 +144,29 @@ chan_new(struct hub *h, struct base_slice name, uint64_t hash)
 	return c;
 }
 
+/* The walk goes on with CHAN, which is in its bucket, or with the next bucket. */
+static void
+walk_to(struct hub *h, struct hub_chan *chan)
+{
+	h->walk_chan = chan;
+	if (chan != NULL)
+		h->walk_left = chan->n_subs;
+	else
+		h->walk_bucket++;
+}
+
 static void
 chan_free(struct hub *h, struct hub_chan *chan)
 {
 	struct hub_chan **p = bucket(h, chan->hash);
 
 	/* A batch is delivered or dropped before anybody can leave. */
-	base_assert(chan->batch == NULL);
+	base_assert(chan->batch == 0 && chan->stream == NULL);
 	while (*p != chan)
 		p = &(*p)->next;
 	*p = chan->next;
+	if (h->walk_chan == chan)
+		walk_to(h, chan->next);
 	h->n_chans--;
 	if (h->interest != NULL)
 		ring_interest_del(h->interest, chan->hash);
@@ -153,13 +174,15 @@ chan_free(struct hub *h, struct hub_chan *chan)
 	free(chan);
 }
 
-void
+struct hub_chan *
 hub_subscribe(struct hub *h, struct sess *sess, struct base_slice name, uint64_t hash)
 {
 	struct hub_chan *c = hub_find(h, name, hash);
 
 	if (c == NULL)
 		c = chan_new(h, name, hash);
+	if (c->n_subs == 0)
+		h->n_live++;
 	if (c->n_subs == c->cap_subs) {
 		c->cap_subs =
 		    c->cap_subs == 0 ? 1 : c->cap_subs + (c->cap_subs + 1) / 2;
@@ -171,8 +194,9 @@ hub_subscribe(struct hub *h, struct sess *sess, struct base_slice name, uint64_t
 		sess->subs =
 		    base_realloc(sess->subs, sess->cap_subs, sizeof(*sess->subs));
 	}
-	c->subs[c->n_subs] = (struct hub_sub){sess, sess->n_subs};
+	c->subs[c->n_subs] = (struct hub_sub){sess, sess->n_subs, 0};
 	sess->subs[sess->n_subs++] = (struct hub_link){c, c->n_subs++};
+	return c;
 }
 
 void
@@ -191,7 +215,9 @@ hub_unsubscribe(struct hub *h, struct sess *sess, uint32_t slot)
 	sess->subs[slot] = sess->subs[--sess->n_subs];
 	if (slot < sess->n_subs)
 		sess->subs[slot].chan->subs[sess->subs[slot].pos].slot = slot;
-	if (c->n_subs == 0) {
+	if (c->n_subs == 0)
+		h->n_live--;
+	if (c->n_subs == 0 && c->stream == NULL) {
 		chan_free(h, c);
 	} else if (c->n_subs < c->cap_subs / 4) {
 		c->cap_subs /= 2;
@@ -221,8 +247,71 @@ hub_slot(const struct hub_chan *chan, const struct sess *sess)
 	return -1;
 }
 
+struct hub_sub *
+hub_sub(const struct sess *sess, uint32_t slot)
+{
+	const struct hub_link *l = &sess->subs[slot];
+
+	return &l->chan->subs[l->pos];
+}
+
 uint64_t
 hub_channels(const struct hub *h)
 {
-	return h->n_chans;
+	return h->n_live;
+}
+
+void
+hub_release(struct hub *h, struct hub_chan *chan)
+{
+	if (chan->n_subs == 0)
+		chan_free(h, chan);
+}
+
+/* ---- walks ---- */
+
+void
+hub_walk_begin(struct hub *h)
+{
+	h->walk_bucket = 0;
+	h->walk_chan = NULL;
+}
+
+bool
+hub_walk_some(struct hub *h, uint32_t budget, hub_walk_fn fn, void *arg)
+{
+	while (h->walk_bucket < h->n) {
+		struct hub_chan *c = h->walk_chan;
+
+		if (c == NULL) {
+			uint64_t i = h->walk_bucket;
+
+			if (budget-- == 0)
+				return false;
+			walk_to(h, h->segments[i / SEGMENT][i % SEGMENT]);
+			continue;
+		}
+		/*
+		 * From the last one to the first: whoever leaves has their place taken
+		 * by one that comes earlier in this order.
+		 */
+		h->walk_left = BASE_MIN(h->walk_left, c->n_subs);
+		for (; h->walk_left > 0; h->walk_left--)
+			if (budget-- == 0 || !fn(arg, c, &c->subs[h->walk_left - 1]))
+				return false;
+		walk_to(h, c->next);
+	}
+	return true;
+}
+
+struct hub_chan *
+hub_next(const struct hub *h, uint64_t *at, const struct hub_chan *chan)
+{
+	struct hub_chan *c = chan == NULL ? NULL : chan->next;
+
+	while (c == NULL && *at < h->n) {
+		c = h->segments[*at / SEGMENT][*at % SEGMENT];
+		++*at;
+	}
+	return c;
 }

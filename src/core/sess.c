@@ -11,15 +11,9 @@
 #include "base/base_assert.h"
 #include "base/base_rand.h"
 #include "core/sess_cmd.h"
+#include "core/sess_op.h"
+#include "core/sess_sub.h"
 #include "proto/cmd_json.h"
-
-void
-sess_env_free(struct sess_env *env)
-{
-	base_buf_free(&env->out);
-	base_buf_free(&env->text);
-	base_buf_free(&env->frame);
-}
 
 void
 sess_init(struct sess *s, struct sess_env *env)
@@ -89,7 +83,7 @@ sess_ping(struct sess *s)
 {
 	base_assert(s->state == SESS_CONNECTED);
 	s->ping_open = true;
-	s->env->ops->send(s, "{}", 2);
+	s->env->ops->send(s, SESS_REPLY, "{}", 2);
 }
 
 void
@@ -100,10 +94,10 @@ sess_close(struct sess *s)
 	if (s->state == SESS_CONNECTED)
 		stat_sub(s->env->stat, clients, 1);
 	s->state = SESS_CLOSED;
-	stat_sub(s->env->stat, subscriptions, s->n_subs);
+	while (s->ops != NULL)
+		sess_op_drop(s->ops);
 	while (s->n_subs > 0)
-		hub_unsubscribe(s->env->hub, s, s->n_subs - 1);
-	stat_set(s->env->stat, channels, hub_channels(s->env->hub));
+		sess_sub_remove(s, s->n_subs - 1);
 	free(s->user);
 	free(s->info);
 	s->user = s->info = NULL;

@@ -21,6 +21,12 @@ enum sess_state {
 	SESS_CLOSED,  /* out of the hub; nothing more is sent to it */
 };
 
+struct fan;
+struct order;
+struct present;
+struct streams;
+struct sess_op; /* a command whose answer is awaited (sess_op.h) */
+
 struct sess {
 	struct sess_env *env;
 	uint8_t state;  /* enum sess_state */
@@ -28,6 +34,8 @@ struct sess {
 	bool no_ping;   /* the transport has pings of its own */
 	bool rated;     /* tokens and tokens_ms are set */
 	uint8_t id[16];
+	uint32_t n_ops;
+	struct sess_op *ops;
 	char *user; /* NULL: anonymous */
 	char *info; /* raw JSON of the token's info, or NULL */
 	uint32_t info_len;
@@ -39,10 +47,18 @@ struct sess {
 	uint32_t tokens_ms;
 };
 
+/* Where a message stands among what its client gets in this turn. */
+enum sess_place {
+	SESS_REPLY,  /* as it comes: behind the one before it */
+	SESS_BEFORE, /* before the pushes of this turn */
+	SESS_BEHIND, /* behind them, and so is what follows */
+};
+
 /* What the transport does for a session. */
 struct sess_ops {
 	/* Queues one message of protocol text; never fails, never calls back. */
-	void (*send)(struct sess *sess, const char *p, size_t len);
+	void (*send)(
+	    struct sess *sess, enum sess_place place, const char *p, size_t len);
 	/* Ends the connection with CODE.  The session is told by sess_close, at once
 	 * or later in the turn. */
 	void (*close)(struct sess *sess, enum proto_disconnect code);
@@ -61,16 +77,35 @@ struct sess_env {
 	const struct chan_table *channels;
 	const struct token_keys *keys;
 	struct hub *hub;
+	struct fan *fan;
+	struct order *order;
+	struct streams *streams;
+	struct present *present;
 	struct ring_seg *seg;
 	struct ring_lane *lane;
 	uint64_t wake_mask; /* slots to wake at the end of the turn */
 	struct stat_page *stat;
 	unsigned worker;       /* its number, for the demo page */
 	unsigned n_workers;    /* of this daemon */
+	uint64_t generation;   /* starts of this worker so far */
 	int64_t now_ms, now_s; /* monotonic; since 1970; of this turn */
 	/* Scratch of the command at hand. */
 	struct base_buf out, text, frame;
 };
+
+/*
+ * Makes order, streams and present; seg, hub, stat, conf, worker and n_workers are
+ * set.  GENERATION: of our slot.  0, or -1 with a text in ERR.
+ */
+int sess_env_open(struct sess_env *env, struct fan *fan, uint64_t generation, char *err,
+    size_t errlen) BASE_MUST_CHECK;
+/* With no session left. */
+void sess_env_close(struct sess_env *env);
+/* env->conf is another one. */
+void sess_env_limits(struct sess_env *env);
+/* At the start of a turn, with no batch open: takes what the broker says.  True: there
+ * is more. */
+bool sess_env_turn(struct sess_env *env);
 
 void sess_env_free(struct sess_env *env); /* the scratch only */
 

@@ -14,8 +14,12 @@ conn_of(struct sess *s)
 }
 
 static void
-sess_send(struct sess *s, const char *p, size_t len)
+sess_send(struct sess *s, enum sess_place place, const char *p, size_t len)
 {
+	if (place == SESS_BEHIND)
+		out_late(conn_of(s));
+	else if (place == SESS_BEFORE)
+		out_early(conn_of(s));
 	out_frame(conn_of(s), WS_FIN | WS_TEXT, p, len);
 }
 

@@ -222,7 +222,9 @@ net_turn(struct net *net)
 	ev_wheel_run(&net->wheel, net->env->now_ms, conn_timer, NULL);
 	if (net->draining && net->wheel.now != tick)
 		drain_some(net);
-	more = net_flush(net);
+	/* What the broker answered comes before what it published. */
+	more = sess_env_turn(net->env);
+	more = net_flush(net) || more;
 	conn_reap(net);
 	if (net->deflate != NULL)
 		stat_set(net->stat, deflate_bytes, ws_deflate_bytes(net->deflate));

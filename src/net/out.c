@@ -25,7 +25,11 @@
 /* What one connection gets this turn. */
 struct turn {
 	struct conn *conn;
-	uint32_t reply_off, reply_len; /* in the arena */
+	/* In the arena: what goes before and behind the batches. */
+	struct part {
+		uint32_t off, len;
+	} early, late;
+	bool is_late; /* what comes now goes behind */
 	struct fan_batch *batch;       /* the first one */
 	uint32_t more;                 /* index + 1 of the next in out->more; 0: none */
 	uint32_t last;                 /* index + 1 of the last */
@@ -104,24 +108,60 @@ reply_room(struct conn *c, size_t len)
 {
 	struct base_buf *a = &c->net->out->arena;
 	struct turn *t = turn_of(c);
+	struct part *part = t->is_late ? &t->late : &t->early;
 
-	/* Rarely: somebody else's came between. */
-	if (t->reply_len > 0 && t->reply_off + t->reply_len != a->len) {
-		base_buf_room(a, t->reply_len + len);
-		memcpy(a->p + a->len, a->p + t->reply_off, t->reply_len);
-		t->reply_off = (uint32_t)a->len;
-		a->len += t->reply_len;
+	/* Rarely: something else came between. */
+	if (part->len > 0 && part->off + part->len != a->len) {
+		base_buf_room(a, part->len + len);
+		memcpy(a->p + a->len, a->p + part->off, part->len);
+		part->off = (uint32_t)a->len;
+		a->len += part->len;
 	}
-	if (t->reply_len == 0)
-		t->reply_off = (uint32_t)a->len;
+	if (part->len == 0)
+		part->off = (uint32_t)a->len;
 	return base_buf_room(a, len);
 }
 
 static void
 reply_added(struct conn *c, size_t len)
 {
+	struct turn *t = c->turn;
+
 	c->net->out->arena.len += len;
-	c->turn->reply_len += (uint32_t)len;
+	if (t->is_late)
+		t->late.len += (uint32_t)len;
+	else
+		t->early.len += (uint32_t)len;
+}
+
+void
+out_late(struct conn *c)
+{
+	if (c->state != CONN_DEAD)
+		turn_of(c)->is_late = true;
+}
+
+void
+out_early(struct conn *c)
+{
+	struct base_buf *a = &c->net->out->arena;
+	struct turn *t = c->turn;
+	struct part late;
+
+	if (t == NULL || !t->is_late)
+		return;
+	late = t->late;
+	t->late.len = 0;
+	t->is_late = false;
+	if (late.len == 0)
+		return;
+	if (t->early.len == 0) {
+		t->early = late;
+		return;
+	}
+	base_buf_room(a, t->early.len + late.len);
+	memcpy(reply_room(c, late.len), a->p + late.off, late.len);
+	reply_added(c, late.len);
 }
 
 void
@@ -485,13 +525,14 @@ write_turn(struct net *net, struct turn *t)
 	struct gather g;
 	uint32_t more = t->more;
 	uint64_t frames = 0;
+	uint8_t state = c->state;
 
 	c->turn = NULL;
 	if (c->state == CONN_DEAD)
 		return;
 	g.n = 0;
 	g.total = 0;
-	gather(c, &g, NULL, o->arena.p + t->reply_off, t->reply_len);
+	gather(c, &g, NULL, o->arena.p + t->early.off, t->early.len);
 	while (batch != NULL && c->state == CONN_WS) {
 		struct fan_block *b = form_of(c, batch);
 
@@ -503,6 +544,9 @@ write_turn(struct net *net, struct turn *t)
 			more = o->more[more - 1].next;
 		}
 	}
+	/* Unless it was cut off just now. */
+	if (c->state == state)
+		gather(c, &g, NULL, o->arena.p + t->late.off, t->late.len);
 	if (c->state != CONN_DEAD)
 		write_gathered(c, &g);
 	stat_add(net->stat, delivered, frames);
@@ -518,6 +562,7 @@ attach_all(struct net *net)
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct hub_chan *chan = batches[i].chan;
+		uint32_t need = batches[i].need, mask = need | batches[i].skip;
 
 		if (batches[i].raw->len == 0)
 			continue;
@@ -525,6 +570,8 @@ attach_all(struct net *net)
 			if (k + 4 < chan->n_subs)
 				__builtin_prefetch(BASE_CONTAINER(
 				    chan->subs[k + 4].sess, struct conn, turn));
+			if ((chan->subs[k].flags & mask) != need)
+				continue;
 			attach(BASE_CONTAINER(chan->subs[k].sess, struct conn, sess),
 			    &batches[i]);
 		}

@@ -11,10 +11,18 @@ struct out; /* one a process */
 struct out *out_new(void);
 void out_free(struct out *out);
 
-/* Queues one frame for C: the turn's replies and control frames. */
+/*
+ * Queues one frame for C: the turn's replies and control frames, which go out before
+ * the turn's pushes.
+ */
 void out_frame(struct conn *c, uint8_t first, const void *p, size_t len);
 /* Queues bytes that are no frame: an HTTP response. */
 void out_bytes(struct conn *c, const void *p, size_t len);
+
+/* From now on what is queued for C in this turn goes out behind the pushes. */
+void out_late(struct conn *c);
+/* No longer; what was to go behind them goes before them after all. */
+void out_early(struct conn *c);
 
 /* Delivers all batches of the fan and writes what all clients got this turn. */
 void out_flush(struct net *net);

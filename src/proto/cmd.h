@@ -51,7 +51,8 @@ struct cmd_subscribe {
 struct cmd_publish {
 	struct base_slice channel, key;
 	struct base_slice data; /* raw; has_data tells "" and null apart from nothing */
-	bool has_data;
+	struct base_slice idempotency_key; /* ours; has_key tells "" from nothing */
+	bool has_data, has_key;
 	int32_t type;
 	bool removed;
 };
@@ -95,6 +96,25 @@ struct cmd {
 struct cmd_client_info {
 	struct base_slice user, client;
 	struct base_slice conn_info, chan_info; /* raw; left out when empty */
+};
+
+/* Shows one JSON value after another; false: that was all. */
+typedef bool (*cmd_next_fn)(void *arg, struct base_slice *json_r);
+
+struct cmd_subscribe_result {
+	bool positioned, recoverable; /* of a subscription that knows its position */
+	bool was_recovering, recovered;
+	struct base_slice epoch;
+	uint64_t offset;
+	cmd_next_fn publications; /* NULL: none */
+	void *publications_arg;
+};
+
+struct cmd_history_result {
+	struct base_slice epoch;
+	uint64_t offset;
+	cmd_next_fn publications;
+	void *publications_arg;
 };
 
 struct cmd_connect_result {

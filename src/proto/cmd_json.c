@@ -15,6 +15,7 @@ enum member_type {
 	MEMBER_TEXT,   /* string, decoded */
 	MEMBER_RAW,    /* any value */
 	MEMBER_DATA,   /* any value, and null is one: data of publish */
+	MEMBER_KEY,    /* string, whose presence counts: idempotency_key of publish */
 	MEMBER_OBJECT, /* an object, not decoded */
 	MEMBER_BOOL,
 	MEMBER_UINT64,
@@ -63,6 +64,7 @@ static const struct member publish_members[] = {
 	MEMBER("type", INT32, publish.type),
 	MEMBER("key", TEXT, publish.key),
 	MEMBER("removed", BOOL, publish.removed),
+	MEMBER("idempotency_key", KEY, publish.idempotency_key),
 };
 
 static const struct member history_members[] = {
@@ -186,6 +188,12 @@ store(const struct member *m, enum json_type type, struct base_slice span,
 	case MEMBER_TEXT:
 		if (type != JSON_STRING)
 			return false;
+		*(struct base_slice *)to = json_text(span, scratch);
+		return true;
+	case MEMBER_KEY:
+		if (type != JSON_STRING)
+			return false;
+		cmd->publish.has_key = true;
 		*(struct base_slice *)to = json_text(span, scratch);
 		return true;
 	case MEMBER_DATA:

@@ -31,11 +31,26 @@ bool cmd_json_parse(struct base_slice line, struct base_buf *scratch, struct cmd
  * {"id":ID,"error":{"code":..,"message":..}}; "temporary":true where the table says.
  */
 void cmd_json_error(struct base_buf *out, uint32_t id, enum proto_error code);
+/* The same, temporary, with a text of its own, which is UTF-8. */
+void cmd_json_error_text(struct base_buf *out, uint32_t id, enum proto_error code,
+    struct base_slice text);
 /* {"id":ID,"KIND":{}} */
 void cmd_json_empty(struct base_buf *out, uint32_t id, enum cmd_kind kind);
-/* The reply to subscribe on a plain channel; WAS_RECOVERING: recovery was asked for,
- * which such a channel has not. */
-void cmd_json_subscribe(struct base_buf *out, uint32_t id, bool was_recovering);
+void cmd_json_subscribe(struct base_buf *out, uint32_t id,
+    const struct cmd_subscribe_result *result);
+/* Has all its members, whatever their values. */
+void cmd_json_history(struct base_buf *out, uint32_t id,
+    const struct cmd_history_result *result);
+/*
+ * {"id":ID,"presence":{"presence":{..}}}: begin, then each client with INFO, its
+ * object, FIRST being true once, then end.
+ */
+void cmd_json_presence_begin(struct base_buf *out, uint32_t id);
+void cmd_json_presence_add(struct base_buf *out, bool first, struct base_slice client,
+    struct base_slice info);
+void cmd_json_presence_end(struct base_buf *out);
+void cmd_json_presence_stats(struct base_buf *out, uint32_t id, uint64_t num_clients,
+    uint64_t num_users);
 void cmd_json_connect(struct base_buf *out, uint32_t id,
     const struct cmd_connect_result *result);
 /* {"id":ID,"refresh":{"expires":true,"ttl":TTL}}; without members when !expires. */

@@ -26,17 +26,32 @@ text(const char *s)
 	return (struct base_slice){s, strlen(s)};
 }
 
-void
-cmd_json_error(struct base_buf *out, uint32_t id, enum proto_error code)
+static void
+error(struct base_buf *out, uint32_t id, enum proto_error code,
+    struct base_slice message, bool temporary)
 {
 	open_reply(out, id);
 	ADD(out, ",\"error\":{\"code\":");
 	json_wr_uint(out, code);
 	ADD(out, ",\"message\":");
-	json_wr_string(out, text(proto_error_message(code)));
-	if (proto_error_temporary(code))
+	json_wr_string(out, message);
+	if (temporary)
 		ADD(out, ",\"temporary\":true");
 	ADD(out, "}}");
+}
+
+void
+cmd_json_error(struct base_buf *out, uint32_t id, enum proto_error code)
+{
+	error(out, id, code, text(proto_error_message(code)),
+	    proto_error_temporary(code));
+}
+
+void
+cmd_json_error_text(
+    struct base_buf *out, uint32_t id, enum proto_error code, struct base_slice message)
+{
+	error(out, id, code, message, true);
 }
 
 void
@@ -56,13 +71,112 @@ cmd_json_empty(struct base_buf *out, uint32_t id, enum cmd_kind kind)
 	}
 }
 
+/* Members of an object: a comma before all but the first. */
+static void
+member(struct base_buf *out, const char *name)
+{
+	if (out->p[out->len - 1] != '{')
+		base_buf_byte(out, ',');
+	base_buf_byte(out, '"');
+	base_buf_str(out, name);
+	ADD(out, "\":");
+}
+
+static void
+flag(struct base_buf *out, const char *name, bool value)
+{
+	if (!value)
+		return;
+	member(out, name);
+	ADD(out, "true");
+}
+
+static void
+list(struct base_buf *out, const char *name, cmd_next_fn next, void *arg)
+{
+	struct base_slice json;
+	bool first = true;
+
+	member(out, name);
+	base_buf_byte(out, '[');
+	for (; next(arg, &json); first = false) {
+		if (!first)
+			base_buf_byte(out, ',');
+		base_buf_add(out, json.p, json.len);
+	}
+	base_buf_byte(out, ']');
+}
+
 void
-cmd_json_subscribe(struct base_buf *out, uint32_t id, bool was_recovering)
+cmd_json_subscribe(
+    struct base_buf *out, uint32_t id, const struct cmd_subscribe_result *r)
 {
 	open_reply(out, id);
 	ADD(out, ",\"subscribe\":{");
-	if (was_recovering)
-		ADD(out, "\"was_recovering\":true");
+	flag(out, "recoverable", r->recoverable);
+	if (r->epoch.len > 0) {
+		member(out, "epoch");
+		json_wr_string(out, r->epoch);
+	}
+	if (r->publications != NULL)
+		list(out, "publications", r->publications, r->publications_arg);
+	flag(out, "recovered", r->recovered);
+	if (r->offset != 0) {
+		member(out, "offset");
+		json_wr_uint(out, r->offset);
+	}
+	flag(out, "positioned", r->positioned);
+	flag(out, "was_recovering", r->was_recovering);
+	ADD(out, "}}");
+}
+
+void
+cmd_json_history(
+    struct base_buf *out, uint32_t id, const struct cmd_history_result *r)
+{
+	open_reply(out, id);
+	ADD(out, ",\"history\":{");
+	list(out, "publications", r->publications, r->publications_arg);
+	member(out, "epoch");
+	json_wr_string(out, r->epoch);
+	member(out, "offset");
+	json_wr_uint(out, r->offset);
+	ADD(out, "}}");
+}
+
+void
+cmd_json_presence_begin(struct base_buf *out, uint32_t id)
+{
+	open_reply(out, id);
+	ADD(out, ",\"presence\":{\"presence\":{");
+}
+
+void
+cmd_json_presence_add(struct base_buf *out, bool first, struct base_slice client,
+    struct base_slice info)
+{
+	if (!first)
+		base_buf_byte(out, ',');
+	json_wr_string(out, client);
+	base_buf_byte(out, ':');
+	base_buf_add(out, info.p, info.len);
+}
+
+void
+cmd_json_presence_end(struct base_buf *out)
+{
+	ADD(out, "}}}");
+}
+
+void
+cmd_json_presence_stats(
+    struct base_buf *out, uint32_t id, uint64_t num_clients, uint64_t num_users)
+{
+	open_reply(out, id);
+	ADD(out, ",\"presence_stats\":{\"num_clients\":");
+	json_wr_uint(out, num_clients);
+	ADD(out, ",\"num_users\":");
+	json_wr_uint(out, num_users);
 	ADD(out, "}}");
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/base_mem.h"
 #include "base/base_time.h"
+#include "core/order.h"
 #include "net/net.h"
 #include "role/role_loop.h"
 
@@ -55,6 +56,7 @@ take_conf(void *arg, const struct conf *fresh, char *err, size_t errlen)
 	w->env.keys = w->keys;
 	w->env.channels = w->channels;
 	w->env.conf = fresh;
+	sess_env_limits(&w->env);
 	return 0;
 }
 
@@ -115,11 +117,20 @@ count_missed(void *arg)
 			stat_add(w->env.stat, ring_missed, 1);
 }
 
+static bool
+pending(void *arg)
+{
+	struct worker *w = arg;
+
+	return order_pending(w->env.order);
+}
+
 static const struct role_ops ops = {
     .conf = take_conf,
     .drain = drain,
     .stop = stop,
     .turn = turn,
+    .pending = pending,
     .missed = count_missed,
     .tick_ms = EV_TICK_MS,
 };
@@ -163,6 +174,8 @@ start(struct worker *w, struct ipc_env *ipc, char *err, size_t errlen)
 	w->env.keys = w->keys;
 	w->env.channels = w->channels;
 	w->fan = fan_new(seg, ipc->slot, w->env.hub, w->reader, w->env.stat);
+	if (sess_env_open(&w->env, w->fan, ipc->generation, err, errlen) < 0)
+		return -1;
 	net_init(&w->net, w->loop.base, &net_sess_app, &w->env, w->fan);
 	for (size_t i = 0; i < ipc->n_listeners; i++)
 		if (net_listen(&w->net, ipc->listeners[i].fd, ipc->listeners[i].conf,
@@ -175,6 +188,7 @@ static void
 end(struct worker *w)
 {
 	net_fini(&w->net);
+	sess_env_close(&w->env);
 	fan_free(w->fan);
 	hub_free(w->env.hub);
 	sess_env_free(&w->env);

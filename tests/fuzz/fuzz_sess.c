@@ -50,8 +50,9 @@ check_text(const char *p, size_t len)
 }
 
 static void
-fake_send(struct sess *s, const char *p, size_t len)
+fake_send(struct sess *s, enum sess_place place, const char *p, size_t len)
 {
+	(void)place;
 	FUZZ_CHECK(!client_of(s)->closed);
 	check_text(p, len);
 }
@@ -120,10 +121,14 @@ make_world(void)
 	    "namespace \"\" { subscribe = anyone publish = anyone "
 	    "user_limited_channels = on }\n"
 	    "namespace \"ns\" { subscribe = anyone publish = subscriber }\n"
-	    "namespace \"no\" { }\n";
-	const struct ring_geom geom = {.slots = 1,
-	    .lanes = 1,
+	    "namespace \"no\" { }\n"
+	    "namespace \"or\" { subscribe = anyone publish = anyone history_size = 5 "
+	    "recover = optional presence = on presence_for = anyone join_leave = on "
+	    "history_for = anyone }\n";
+	const struct ring_geom geom = {.slots = 2,
+	    .lanes = 2,
 	    .lane_size = 1 << 20,
+	    .queue_size = 1 << 16,
 	    .interest_buckets = 64,
 	    .stat_size = 4096};
 	struct base_buf errors = {0};
@@ -150,6 +155,7 @@ make_world(void)
 	    .now_s = 1700000000,
 	};
 	world.fan = fan_new(world.seg, 0, world.env.hub, world.reader, world.env.stat);
+	FUZZ_CHECK(sess_env_open(&world.env, world.fan, 1, err, sizeof(err)) == 0);
 }
 
 static void

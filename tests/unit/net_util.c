@@ -37,9 +37,10 @@ make_conf(const char *options)
 void
 net_world_start(unsigned workers, const char *options)
 {
-	const struct ring_geom geom = {.slots = workers,
-	    .lanes = workers,
+	const struct ring_geom geom = {.slots = workers + 1,
+	    .lanes = workers + 1,
 	    .lane_size = 1 << 20,
+	    .queue_size = 1 << 20,
 	    .interest_buckets = 64,
 	    .stat_size = 4096};
 	struct net_world *w = &net_world;
@@ -59,6 +60,7 @@ net_world_start(unsigned workers, const char *options)
 	w->env.n_workers = workers;
 	w->env.stat = ring_seg_stats(w->env.seg, 0);
 	w->fan = fan_new(w->env.seg, 0, w->env.hub, w->reader, w->env.stat);
+	assert_int_equal(sess_env_open(&w->env, w->fan, 1, err, sizeof(err)), 0);
 	net_init(&w->net, event_base_new(), &net_sess_app, &w->env, w->fan);
 }
 
@@ -77,6 +79,7 @@ net_world_stop(void)
 	assert_int_equal(stat_get(w->env.stat, channels), 0);
 	assert_int_equal(stat_get(w->env.stat, output_bytes), 0);
 	assert_int_equal(stat_get(w->env.stat, input_bytes), 0);
+	sess_env_close(&w->env);
 	fan_free(w->fan);
 	hub_free(w->env.hub);
 	sess_env_free(&w->env);
