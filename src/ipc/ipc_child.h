@@ -49,8 +49,12 @@ struct ipc_env {
 	unsigned n_workers; /* slots 0 to n_workers - 1 */
 	uint64_t generation; /* starts of this slot so far; 1 for the first */
 	int ctl_fd; /* to the master, non-blocking */
+	int64_t started_s; /* when the daemon was started, since 1970 */
+	size_t beat_at; /* in its page of counters: gauge of its last sign of life */
 	struct ipc_listener *listeners;
 	size_t n_listeners;
+	int control_fd; /* the control socket, as a listener; -1: it does not get it */
+	gid_t control_gid; /* of those who may use it beside us; -1: nobody */
 };
 
 /* What the master says about a child that it has just forked. */

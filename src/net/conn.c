@@ -14,6 +14,7 @@
 #include "base/base_assert.h"
 #include "base/base_log.h"
 #include "base/base_mem.h"
+#include "net/api.h"
 #include "net/out.h"
 
 /* Each byte can inflate to a thousand, and all that is read is worked on at once. */
@@ -106,6 +107,8 @@ conn_kill(struct conn *c)
 	if (c->state == CONN_DEAD)
 		return;
 	app_closed(c);
+	if (conn_http_busy(c))
+		api_drop(c->http.call);
 	c->state = CONN_DEAD;
 	event_del(&c->ev);
 	ev_wheel_del(&c->timer);
@@ -175,7 +178,7 @@ consume(struct conn *c, uint8_t *p, size_t n)
 {
 	switch (c->state) {
 	case CONN_HTTP:
-		return conn_http_input(c, p, n);
+		return c->http.call != NULL ? 0 : conn_http_input(c, p, n);
 	case CONN_WS:
 	case CONN_CLOSING:
 		return conn_ws_input(c, p, n);
@@ -309,6 +312,11 @@ read_rest(struct conn *c, size_t need)
 static void
 input_ended(struct conn *c)
 {
+	if (errno == 0 && conn_http_busy(c)) {
+		c->input_ended = true;
+		event_del(&c->ev);
+		return;
+	}
 	if (errno != 0 || c->outq == NULL ||
 	    (c->state != CONN_HTTP && c->state != CONN_FINISHING)) {
 		conn_kill(c);
@@ -322,16 +330,35 @@ input_ended(struct conn *c)
 	conn_want_write(c, true);
 }
 
+/* Bytes of what is awaited, if they are known and worth to be gathered in place. */
+static size_t
+input_need(const struct conn *c)
+{
+	switch (c->state) {
+	case CONN_HTTP:
+		/* A peer who is not answered yet may send a little more. */
+		return c->http.call != NULL ? c->net->conf->max_request_size
+					    : c->http.need;
+	case CONN_WS:
+	case CONN_CLOSING:
+		return ws_frame_need((uint8_t *)c->in.p, c->in.len);
+	default:
+		return 0;
+	}
+}
+
 static void
 read_some(struct conn *c)
 {
-	bool frames;
 	size_t need;
 	ssize_t r;
 
 	do {
-		frames = c->state == CONN_WS || c->state == CONN_CLOSING;
-		need = frames ? ws_frame_need((uint8_t *)c->in.p, c->in.len) : 0;
+		need = input_need(c);
+		if (need > 0 && c->in.len >= need) {
+			conn_kill(c);
+			return;
+		}
 		r = need > 0 ? read_rest(c, need) : read_shared(c);
 		if (r < 0)
 			input_ended(c);

@@ -30,6 +30,15 @@ enum conn_state {
 	CONN_DEAD,      /* closed: on the net's list, freed at the end of the turn */
 };
 
+struct api_call;
+
+/* Of the request at hand; before the handshake, after which there is a session. */
+struct conn_http {
+	struct api_call *call; /* being answered: no other is taken; or NULL */
+	uint32_t need; /* bytes of head and body, when the body is awaited; or 0 */
+	bool told; /* that it may send the body */
+};
+
 struct conn {
 	struct event ev;
 	struct ev_wheel_node timer;
@@ -53,10 +62,14 @@ struct conn {
 	bool tls_wants_write; /* in a handshake or a read */
 	bool frame_pings;     /* RFC 6455 pings instead of the protocol's */
 	bool over_limit;      /* only there to be told 503 */
+	bool refused;         /* only there to be told 403 */
 	bool linger;          /* the peer may still be sending when all went out */
 	bool head_only; /* the request at hand is a HEAD: its answer has no body */
 	uint8_t serve;  /* CONF_SERVE_* of its listener */
-	struct sess sess;
+	union {
+		struct conn_http http;
+		struct sess sess; /* from CONN_WS on */
+	};
 };
 
 /* Takes over FD; SSL_CTX: NULL for plain.  NULL (and FD closed) for want of memory. */
@@ -100,6 +113,20 @@ conn_ending(const struct conn *c)
 
 /* As conn_input, in state CONN_HTTP.  Returns the bytes used; 0: more are needed. */
 size_t conn_http_input(struct conn *c, const uint8_t *p, size_t n);
+
+/* Answers and, unless CLOSE or the request says otherwise, waits for the next one. */
+void conn_http_respond(struct conn *c, int status, const char *headers,
+    const char *type, struct base_slice body, bool close);
+
+/* A request was answered out of turn: takes up those that came meanwhile. */
+void conn_http_resume(struct conn *c);
+
+/* A request is being answered. */
+static inline bool
+conn_http_busy(const struct conn *c)
+{
+	return c->state == CONN_HTTP && c->http.call != NULL;
+}
 
 /* ---- conn_ws.c: WebSocket ---- */
 

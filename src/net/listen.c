@@ -14,6 +14,7 @@
 #include "base/base_assert.h"
 #include "base/base_log.h"
 #include "base/base_mem.h"
+#include "base/base_unix.h"
 #include "net/conn.h"
 #include "net/tls.h"
 
@@ -33,7 +34,7 @@ allowance(const struct net *net)
 	uint64_t least = UINT64_MAX, slack;
 
 	for (unsigned i = 0; i < net->n_workers; i++) {
-		uint64_t n = stat_get(net->stats[i], connections);
+		uint64_t n = stat_get(net->stats.workers[i], connections);
 
 		if (i != net->worker && n < least)
 			least = n;
@@ -52,7 +53,7 @@ all_connections(const struct net *net)
 	uint64_t n = 0;
 
 	for (unsigned i = 0; i < net->n_workers; i++)
-		n += stat_get(net->stats[i], connections);
+		n += stat_get(net->stats.workers[i], connections);
 	return n;
 }
 
@@ -82,6 +83,16 @@ listen_resume(evutil_socket_t fd, short what, void *arg)
 		net->listeners[i]->now = true;
 		event_add(net->listeners[i]->ev, NULL);
 	}
+}
+
+/* Stands for the section that the control socket has not. */
+static const struct conf_listen control_section = {
+    .title = (char *)(uintptr_t) "control socket", .serve = CONF_SERVE_ADMIN};
+
+struct listener *
+listen_new_control(struct net *net, int fd)
+{
+	return listen_new(net, fd, &control_section, NULL, 0);
 }
 
 struct listener *
@@ -122,6 +133,22 @@ listen_stop(struct net *net)
 
 /* ---- accepting ---- */
 
+/* The permissions of its file say who can connect; this says who may. */
+static bool
+may_control(struct net *net, int fd)
+{
+	struct base_unix_peer peer = {.uid = (uid_t)-1};
+
+	if (base_unix_peer(fd, &peer) && (peer.uid == 0 || peer.uid == geteuid()))
+		return true;
+	if (net->control_gid != (gid_t)-1 && base_unix_peer_in(fd, net->control_gid))
+		return true;
+	if (net_log_due(net, &net->control_logged_ms))
+		log_warn(LOG_NET, "refused at the control socket uid=%ld pid=%ld",
+		    (long)peer.uid, (long)peer.pid);
+	return false;
+}
+
 static void
 take(struct listener *l, int fd)
 {
@@ -140,8 +167,10 @@ take(struct listener *l, int fd)
 		}
 	}
 	c = conn_new(net, fd, l->ctx, over);
-	if (c != NULL)
-		c->serve = l->conf->serve;
+	if (c == NULL)
+		return;
+	c->serve = l->conf->serve;
+	c->refused = l->conf == &control_section && !may_control(net, fd);
 }
 
 static void
@@ -186,8 +215,12 @@ listen_accept(evutil_socket_t lfd, short what, void *arg)
 /* ---- configuration ---- */
 
 const struct conf_listen *
-listen_section(const struct conf *conf, const char *title)
+listen_section(const struct conf *conf, const struct listener *l)
 {
+	const char *title = l->conf->title;
+
+	if (l->conf == &control_section)
+		return l->conf;
 	for (size_t i = 0; i < conf->n_listens; i++)
 		if (strcmp(conf->listens[i].title, title) == 0)
 			return &conf->listens[i];
@@ -200,7 +233,7 @@ listen_contexts(
 {
 	for (size_t i = 0; i < net->n_listeners; i++) {
 		const struct conf_listen *s =
-		    listen_section(conf, net->listeners[i]->conf->title);
+		    listen_section(conf, net->listeners[i]);
 
 		ctx_r[i] = NULL;
 		if (s == NULL || s->tls_certificate.data == NULL)

@@ -25,12 +25,15 @@ struct listener {
 struct listener *listen_new(
     struct net *net, int fd, const struct conf_listen *conf, char *err, size_t errlen);
 
+struct listener *listen_new_control(struct net *net, int fd);
+
 /* Makes contexts for all listeners of CONF, or none: 0, or -1 with a text in ERR. */
 int listen_contexts(struct net *net, const struct conf *conf, SSL_CTX **ctx_r,
     char *err, size_t errlen) BASE_MUST_CHECK;
 
-/* CONF's section for L, by its title. */
-const struct conf_listen *listen_section(const struct conf *conf, const char *title);
+/* CONF's section for L, by its title; the control socket always has the same. */
+const struct conf_listen *listen_section(
+    const struct conf *conf, const struct listener *l);
 
 /* Accepts no more, for good. */
 void listen_stop(struct net *net);

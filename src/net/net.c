@@ -48,6 +48,24 @@ apply_limits(struct net *net)
 	    net_share(net, (uint64_t)conf->max_connections));
 }
 
+/* The slots of broker and archiver follow those of the workers, if there are any. */
+static void
+find_stats(struct net *net)
+{
+	static struct stat_broker no_broker;
+	static struct stat_archiver no_archiver;
+	struct ring_seg *seg = net->env->seg;
+	struct stat_all *all = &net->stats;
+	unsigned n = net->n_workers, slots = ring_seg_geom(seg)->slots;
+
+	all->n_workers = n;
+	all->workers = base_malloc(n * sizeof(*all->workers));
+	for (unsigned i = 0; i < n; i++)
+		all->workers[i] = ring_seg_stats(seg, i);
+	all->broker = slots > n ? ring_seg_stats(seg, n) : &no_broker;
+	all->archiver = slots > n + 1 ? ring_seg_stats(seg, n + 1) : &no_archiver;
+}
+
 void
 net_init(struct net *net, struct event_base *base, const struct net_app *app,
     struct sess_env *env, struct fan *fan)
@@ -63,9 +81,7 @@ net_init(struct net *net, struct event_base *base, const struct net_app *app,
 	    .fan = fan,
 	    .out = out_new(),
 	};
-	net->stats = base_malloc(net->n_workers * sizeof(*net->stats));
-	for (unsigned i = 0; i < net->n_workers; i++)
-		net->stats[i] = ring_seg_stats(env->seg, i);
+	find_stats(net);
 	base_list_init(&net->conns);
 	base_list_init(&net->dead);
 	update_clock(net);
@@ -88,8 +104,16 @@ net_fini(struct net *net)
 	out_free(net->out);
 	ws_deflate_free(net->deflate);
 	base_buf_free(&net->inflated);
-	free(net->stats);
+	free(net->stats.workers);
 	free(net->rbuf);
+}
+
+static void
+add_listener(struct net *net, struct listener *l)
+{
+	net->listeners =
+	    base_realloc(net->listeners, net->n_listeners + 1, sizeof(*net->listeners));
+	net->listeners[net->n_listeners++] = l;
 }
 
 int
@@ -100,10 +124,15 @@ net_listen(
 
 	if (l == NULL)
 		return -1;
-	net->listeners =
-	    base_realloc(net->listeners, net->n_listeners + 1, sizeof(*net->listeners));
-	net->listeners[net->n_listeners++] = l;
+	add_listener(net, l);
 	return 0;
+}
+
+void
+net_listen_control(struct net *net, int fd, gid_t gid)
+{
+	net->control_gid = gid;
+	add_listener(net, listen_new_control(net, fd));
 }
 
 int
@@ -121,7 +150,7 @@ net_reload(struct net *net, const struct conf *fresh, char *err, size_t errlen)
 		/* Connections that exist keep their context by a reference. */
 		SSL_CTX_free(l->ctx);
 		l->ctx = ctx[i];
-		l->conf = listen_section(fresh, l->conf->title);
+		l->conf = listen_section(fresh, l);
 		base_assert(l->conf != NULL);
 	}
 	free(ctx);
@@ -201,8 +230,9 @@ drain_some(struct net *net)
 
 		if (n == 0)
 			break;
-		if (conn_ending(c))
-			continue; /* it was told, and does not answer */
+		/* It was told, and does not answer; or it is soon answered. */
+		if (conn_ending(c) || conn_http_busy(c))
+			continue;
 		if (c->state == CONN_WS)
 			conn_ws_close(c, PROTO_DISCONNECT_SHUTDOWN,
 			    proto_disconnect_reason(PROTO_DISCONNECT_SHUTDOWN));

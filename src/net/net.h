@@ -37,7 +37,7 @@ struct net {
 	const struct conf *conf;
 	struct sess_env *env;
 	struct stat_page *stat;
-	struct stat_page **stats; /* of all workers */
+	struct stat_all stats; /* of all processes */
 	unsigned n_workers, worker;
 	struct fan *fan;
 	struct ws_deflate *deflate; /* NULL until it is needed */
@@ -55,9 +55,10 @@ struct net {
 	bool draining;
 	bool flushing;
 	int64_t drain_end; /* base_time_ms at which the last client is told */
-	/* When trouble with accept, and with input_total, was last logged. */
+	int64_t started_s; /* of the daemon, since 1970 */
+	gid_t control_gid; /* whose members may use the control socket; -1: nobody */
 	/* When each kind of trouble was last logged; see net_log_due. */
-	int64_t origin_logged_ms, accept_logged_ms, input_logged_ms;
+	int64_t origin_logged_ms, accept_logged_ms, input_logged_ms, control_logged_ms;
 };
 
 /* ENV (with its conf) and FAN stay the caller's. */
@@ -72,6 +73,12 @@ void net_fini(struct net *net);
  */
 int net_listen(struct net *net, int fd, const struct conf_listen *conf, char *err,
     size_t errlen) BASE_MUST_CHECK;
+
+/*
+ * The same for the control socket, which speaks to root, to the user that we run as,
+ * and to members of the group GID.
+ */
+void net_listen_control(struct net *net, int fd, gid_t gid);
 
 /* A new configuration is in env->conf; TLS contexts and limits follow it.  On an
  * error all stays as it was. */

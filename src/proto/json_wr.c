@@ -71,3 +71,21 @@ json_wr_raw(struct base_buf *out, struct base_slice json)
 		json.len -= n;
 	}
 }
+
+void
+json_wr_next(struct base_buf *out)
+{
+	char last = out->len > 0 ? out->p[out->len - 1] : '{';
+
+	if (last != '{' && last != '[')
+		base_buf_byte(out, ',');
+}
+
+void
+json_wr_key(struct base_buf *out, const char *name)
+{
+	json_wr_next(out);
+	base_buf_byte(out, '"');
+	base_buf_str(out, name);
+	base_buf_str(out, "\":");
+}

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/base_log.h"
@@ -229,6 +230,7 @@ start(struct master *m)
 		return -1;
 	master_children_init(m);
 	master_raise_nofile(m);
+	m->started_s = (int64_t)time(NULL);
 	m->deadline = base_time_ms() + START_MS;
 	return 0;
 }
@@ -378,6 +380,7 @@ master_run(const struct master_opts *opts)
 	    .signal_fd = -1,
 	    .start_fd = -1,
 	    .reload.fd = -1,
+	    .control.fd = -1,
 	    .pidfile.fd = -1};
 
 	m.conf = master_conf_first(opts->conf_path);

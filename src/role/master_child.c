@@ -93,7 +93,11 @@ run(struct master *m, struct master_child *c, int fd)
 	    .slot = c->slot,
 	    .n_workers = m->n_workers,
 	    .generation = c->generation,
-	    .ctl_fd = fd};
+	    .ctl_fd = fd,
+	    .started_s = m->started_s,
+	    .beat_at = c->role->beat_at,
+	    .control_fd = -1,
+	    .control_gid = m->control_gid};
 	char comm[20], title[64], number[4] = "";
 
 	if (c->role->many)
@@ -104,9 +108,10 @@ run(struct master *m, struct master_child *c, int fd)
 	if (c->role->listens) {
 		env.listeners = m->listeners;
 		env.n_listeners = m->n_listeners;
+		env.control_fd = m->control.fd;
 	} else {
 		/* Its clients are others: it must not keep our addresses. */
-		master_listen_close(m);
+		master_listen_forget(m);
 	}
 	c->role->main(&env);
 }
@@ -382,7 +387,7 @@ master_child_ended(struct master *m, pid_t pid, int status)
 	c->gone = c->generation;
 	close_ctl(c);
 	if (c->role->reset != NULL)
-		c->role->reset(ring_seg_stats(m->seg, c->slot));
+		c->role->reset(ring_seg_stats(m->seg, c->slot), wanted(m, c));
 	if (c->stopping)
 		c->start_at = now;
 	else

@@ -106,7 +106,7 @@ check(struct master *m)
 	master_child_begin(m, "chatd-check", "chatd: configuration check", false,
 	    m->reload.fd);
 	/* Should it hang and outlive us, it must not keep our addresses. */
-	master_listen_close(m);
+	master_listen_forget(m);
 	ring_seg_free(m->seg);
 	BASE_FAIL_POINT("master.check");
 	if (!read_files(m->opts->conf_path, m->reload.fd, &errors)) {

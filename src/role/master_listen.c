@@ -7,6 +7,7 @@
 #include "role/master_priv.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@
 #include "base/base_log.h"
 #include "base/base_mem.h"
 #include "conf/conf_addr.h"
+
+#define CONTROL_BACKLOG 64
 
 /* Returns the socket, or -1 with errno and the name of the call in *WHAT_R. */
 static int
@@ -67,11 +70,59 @@ open_listener(struct master *m, const struct conf_listen *conf)
 	return fd;
 }
 
+/* ---- the control socket ---- */
+
+/* 0, or -1 after master_error. */
+static int
+find_group(struct master *m)
+{
+	const char *name = m->conf->control_group;
+	const struct group *group;
+
+	m->control_gid = (gid_t)-1;
+	if (name[0] == 0)
+		return 0;
+	errno = 0;
+	group = getgrnam(name);
+	if (group != NULL) {
+		m->control_gid = group->gr_gid;
+		return 0;
+	}
+	master_error(m, "%s: control_group: %s: %s", m->opts->conf_path, name,
+	    errno != 0 ? strerror(errno) : "there is no such group");
+	return -1;
+}
+
+static int
+open_control(struct master *m)
+{
+	struct base_unix_access access = {
+	    .mode = (mode_t)strtoul(m->conf->control_mode, NULL, 8) & 0777,
+	    .uid = m->user.name != NULL ? m->user.uid : (uid_t)-1,
+	    .gid = m->control_gid};
+	struct base_buf path = {0};
+	char err[512];
+	int r;
+
+	base_buf_printf(&path, "%s/control.sock", m->conf->run_dir);
+	base_buf_byte(&path, 0);
+	r = base_unix_listen(
+	    &m->control, path.p, &access, CONTROL_BACKLOG, err, sizeof(err));
+	base_buf_free(&path);
+	if (r < 0)
+		master_error(m, "control socket: %s", err);
+	return r;
+}
+
+/* ---- all of them ---- */
+
 int
 master_listen_open(struct master *m)
 {
 	size_t n = m->conf->n_listens;
 
+	if (find_group(m) < 0 || open_control(m) < 0)
+		return -1;
 	m->listeners = base_realloc(NULL, n, sizeof(*m->listeners));
 	for (size_t i = 0; i < n; i++) {
 		const struct conf_listen *conf = &m->conf->listens[i];
@@ -109,8 +160,16 @@ master_listen_rebind(struct master *m, const struct conf *fresh)
 }
 
 void
+master_listen_forget(struct master *m)
+{
+	base_unix_forget(&m->control);
+	master_listen_close(m);
+}
+
+void
 master_listen_close(struct master *m)
 {
+	base_unix_unlisten(&m->control);
 	for (size_t i = 0; i < m->n_listeners; i++)
 		close(m->listeners[i].fd);
 	free(m->listeners);

@@ -13,6 +13,7 @@
 
 #include "base/base_buf.h"
 #include "base/base_proc.h"
+#include "base/base_unix.h"
 #include "ipc/ipc_child.h"
 #include "role/master.h"
 #include "role/role.h"
@@ -66,6 +67,9 @@ struct master {
 	struct ring_seg *seg;
 	struct ipc_listener *listeners; /* in the order of conf->listens */
 	size_t n_listeners;
+	struct base_unix_socket control;
+	gid_t control_gid; /* of control_group; -1: none */
+	int64_t started_s; /* since 1970 */
 	unsigned n_workers;
 	struct master_child *children; /* one for each slot */
 	unsigned n_children;
@@ -157,10 +161,13 @@ void master_conf_check_time(struct master *m, int64_t now);
 
 /* ---- master_listen.c ---- */
 
-/* Opens the sockets of all listen sections.  0, or -1 after master_error. */
+/* Opens the sockets of all listen sections, and the control socket.  0, or -1 after
+ * master_error. */
 int master_listen_open(struct master *m);
 /* Points the listeners at their sections of FRESH, which replaces m->conf. */
 void master_listen_rebind(struct master *m, const struct conf *fresh);
+/* In a child that does not serve clients: their files stay. */
+void master_listen_forget(struct master *m);
 void master_listen_close(struct master *m);
 
 #endif

@@ -15,15 +15,20 @@
 
 /* Its clients are gone, and must not count until it has a successor. */
 static void
-reset_worker(void *page)
+reset_worker(void *page, bool back)
 {
+	(void)back;
 	stat_reset_gauges(page);
 }
 
 static void
-reset_archiver(void *page)
+reset_archiver(void *page, bool back)
 {
-	stat_archiver_reset(page);
+	struct stat_archiver *stat = page;
+
+	stat_archiver_reset(stat);
+	if (back)
+		stat_set(stat, store_state, STAT_STORE_DOWN);
 }
 
 /* In the order of their slots; the workers first. */
@@ -32,6 +37,7 @@ static const struct role roles[] = {
 	.name = "worker",
 	.main = worker_main,
 	.reset = reset_worker,
+	.beat_at = offsetof(struct stat_page, beat_ms),
 	.many = true,
 	.awaited = true,
 	.listens = true,
@@ -40,6 +46,7 @@ static const struct role roles[] = {
     {
 	.name = "broker",
 	.main = broker_main,
+	.beat_at = offsetof(struct stat_broker, broker_beat_ms),
 	.awaited = true,
 	.told_gone = true,
 	/* Last: until then it does what the queues hold. */
@@ -51,6 +58,7 @@ static const struct role roles[] = {
 	.wanted = plug_store_used,
 	.renewed = conf_diff_store,
 	.reset = reset_archiver,
+	.beat_at = offsetof(struct stat_archiver, archiver_beat_ms),
 	.stop_turn = 1,
     },
 };

@@ -18,9 +18,10 @@ struct role {
 	bool (*wanted)(const struct conf *conf);
 	/* Whether FRESH is taken over by a new process alone; NULL: never. */
 	bool (*renewed)(const struct conf *old, const struct conf *fresh);
-	/* Sets the gauges on its page of counters to 0, when it is dead; NULL: they
-	 * tell of what it has left on the disk. */
-	void (*reset)(void *page);
+	/* Sets the gauges on its page of counters when it is dead, and whether it comes
+	 * BACK; NULL: they tell of what it has left on the disk. */
+	void (*reset)(void *page, bool back);
+	size_t beat_at; /* offset there of the gauge that says when it last moved */
 	bool many; /* there is one for each of conf's workers, with a number */
 	bool awaited; /* the daemon is up only when it is */
 	bool listens; /* it gets the listening sockets */

@@ -8,11 +8,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/base_assert.h"
+#include "base/base_time.h"
 #include "conf/conf_dump.h"
 #include "ipc/ipc_msg.h"
 
@@ -155,6 +157,17 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 }
 
+/* For whoever watches: this process moves. */
+static void
+beat(const struct role_loop *l)
+{
+	char *page = ring_seg_stats(l->ipc->seg, l->ipc->slot);
+	_Atomic uint64_t *at = (void *)(page + l->ipc->beat_at);
+
+	atomic_store_explicit(
+	    at, base_time_wall_ns() / 1000000, memory_order_relaxed);
+}
+
 static void
 on_belt(evutil_socket_t fd, short what, void *arg)
 {
@@ -163,6 +176,7 @@ on_belt(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	l->belt = true;
+	beat(l);
 }
 
 /* ---- start and end ---- */
@@ -249,6 +263,7 @@ role_loop_run(struct role_loop *l)
 {
 	bool more = false, asleep;
 
+	beat(l);
 	tell_master(l, IPC_READY, (uint64_t)getpid());
 	while (!l->done) {
 		asleep = !more && arm(l);

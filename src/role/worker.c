@@ -181,6 +181,8 @@ start(struct worker *w, struct ipc_env *ipc, char *err, size_t errlen)
 		if (net_listen(&w->net, ipc->listeners[i].fd, ipc->listeners[i].conf,
 			err, errlen) < 0)
 			return -1;
+	w->net.started_s = ipc->started_s;
+	net_listen_control(&w->net, ipc->control_fd, ipc->control_gid);
 	return 0;
 }
 

@@ -66,7 +66,10 @@ X(COUNTER, insufficient, \
   "Subscriptions that were ended because of a gap that could not be filled.") \
 X(GAUGE, tail_bytes, "Memory of the newest publications of followed channels.") \
 X(GAUGE, tail_limit_bytes, "Bound of tail_bytes.") \
-X(GAUGE, streams_followed, "Channels whose order is followed.")
+X(GAUGE, streams_followed, "Channels whose order is followed.") \
+X(GAUGE, beat_ms, \
+  "When the process last looked around, which it does once a second, " \
+  "milliseconds since 1970.")
 
 /* The broker's page. */
 #define STAT_BROKER(X) \
@@ -105,7 +108,8 @@ X(COUNTER, journals_set_aside, \
   "Files of history or spool that could not be opened and were set aside.") \
 X(COUNTER, reads_asked, "Reads of old messages that the database was asked.") \
 X(COUNTER, reads_refused, "Reads refused because read_max were under way.") \
-X(COUNTER, reads_failed, "Reads that the database did not answer.")
+X(COUNTER, reads_failed, "Reads that the database did not answer.") \
+X(GAUGE, broker_beat_ms, "As beat_ms, of the broker.")
 
 /* The archiver's page. */
 #define STAT_ARCHIVER(X) \
@@ -120,6 +124,7 @@ X(GAUGE, archive_lag_ms, "Age of the oldest message that is not in the database.
 X(GAUGE, archive_pause_ms, "Pause before the next attempt while it is down.") \
 X(GAUGE, archive_bytes, "Memory of batches that are under way.") \
 X(GAUGE, archive_limit_bytes, "Bound of archive_bytes.") \
-X(COUNTER, reads_answered, "Reads of old messages that were answered.")
+X(COUNTER, reads_answered, "Reads of old messages that were answered.") \
+X(GAUGE, archiver_beat_ms, "As beat_ms, of the archiver.")
 
 #endif

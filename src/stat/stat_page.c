@@ -6,6 +6,7 @@
 #include "stat/stat_page.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define COUNTER "counter"
@@ -19,6 +20,12 @@ struct item {
 static const struct item list[] = {
 #define X(kind, name, help) {#name, kind, help, offsetof(struct stat_page, name)},
     STAT_LIST(X)
+#undef X
+};
+
+static const struct item broker_list[] = {
+#define X(kind, name, help) {#name, kind, help, offsetof(struct stat_broker, name)},
+    STAT_BROKER(X)
 #undef X
 };
 
@@ -55,19 +62,48 @@ stat_archiver_reset(struct stat_archiver *page)
 	reset(page, archiver_list, BASE_COUNT(archiver_list));
 }
 
-void
-stat_prometheus(struct base_buf *out, struct stat_page *const *pages, unsigned n)
+/* By convention a counter's name says that it is one. */
+static const char *
+suffix(const struct item *item)
 {
-	for (size_t i = 0; i < BASE_COUNT(list); i++) {
-		/* By convention a counter's name says that it is one. */
-		const char *end = list[i].kind[0] == 'c' ? "_total" : "";
+	return strcmp(item->kind, COUNTER) == 0 ? "_total" : "";
+}
 
-		base_buf_printf(out, "# HELP chatd_%s%s %s\n# TYPE chatd_%s%s %s\n",
-		    list[i].name, end, list[i].help, list[i].name, end, list[i].kind);
-		for (unsigned w = 0; w < n; w++)
-			base_buf_printf(out, "chatd_%s%s{worker=\"%u\"} %" PRIu64 "\n",
-			    list[i].name, end, w,
-			    atomic_load_explicit(
-				value(pages[w], &list[i]), memory_order_relaxed));
+static void
+show_head(struct base_buf *out, const struct item *item)
+{
+	base_buf_printf(out, "# HELP chatd_%s%s %s\n# TYPE chatd_%s%s %s\n", item->name,
+	    suffix(item), item->help, item->name, suffix(item), item->kind);
+}
+
+static void
+show(struct base_buf *out, const struct item *item, const char *labels, void *page)
+{
+	base_buf_printf(out, "chatd_%s%s%s %" PRIu64 "\n", item->name, suffix(item),
+	    labels, atomic_load_explicit(value(page, item), memory_order_relaxed));
+}
+
+static void
+show_single(struct base_buf *out, const struct item *items, size_t n, void *page)
+{
+	for (size_t i = 0; i < n; i++) {
+		show_head(out, &items[i]);
+		show(out, &items[i], "", page);
 	}
+}
+
+void
+stat_prometheus(struct base_buf *out, const struct stat_all *all)
+{
+	char labels[32];
+
+	for (size_t i = 0; i < BASE_COUNT(list); i++) {
+		show_head(out, &list[i]);
+		for (unsigned w = 0; w < all->n_workers; w++) {
+			snprintf(labels, sizeof(labels), "{worker=\"%u\"}", w);
+			show(out, &list[i], labels, all->workers[w]);
+		}
+	}
+	show_single(out, broker_list, BASE_COUNT(broker_list), all->broker);
+	show_single(out, archiver_list, BASE_COUNT(archiver_list), all->archiver);
 }

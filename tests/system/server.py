@@ -185,17 +185,22 @@ class Server:
         return [pid for pid, stat in processes().items()
                 if pid == self.pid or stat[2] == self.pid]
 
+    @staticmethod
+    def title(pid):
+        """What ps shows of a process; empty if it is gone."""
+        try:
+            text = pathlib.Path('/proc/%d/cmdline' % pid).read_text(errors='replace')
+        except OSError:
+            return ''
+        return text.rstrip('\0')
+
     def workers(self):
         """{number: pid} of the workers that run."""
         found = {}
         for pid, stat in processes().items():
             if stat[1] != self.pid:
                 continue
-            try:
-                title = pathlib.Path('/proc/%d/cmdline' % pid).read_text(errors='replace')
-            except OSError:
-                continue
-            match = re.match(r'chatd: worker (\d+)', title)
+            match = re.match(r'chatd: worker (\d+)', self.title(pid))
             if match:
                 found[int(match.group(1))] = pid
         return found
