@@ -78,6 +78,11 @@ archive_message(struct archive *a, const struct order_msg *msg)
 	case ORDER_READ:
 		archive_read_ask(a, msg);
 		break;
+	case ORDER_BROKER_HELLO:
+		/* The dead one may have forgotten but a part of what it was told of. */
+		for (i = 0; i < ARCHIVE_SOURCES; i++)
+			a->sources[i].told = 0;
+		break;
 	case ORDER_SPOOLED:
 		for (i = 0; i < ARCHIVE_SOURCES; i++)
 			if (a->sources[i].tail != NULL)

@@ -20,7 +20,7 @@ struct archive_source {
 	struct journal_tail *tail; /* NULL: not open */
 	uint64_t next; /* all up to it were gathered */
 	uint64_t done; /* all up to it are in the database, or dead */
-	uint64_t told; /* the broker knows that of all up to it */
+	uint64_t told; /* the broker that lives knows that of all up to it */
 	bool more; /* there may be some after NEXT */
 	uint64_t oldest_ns; /* of what is not in the database; 0: nothing */
 	struct archive_gather gather;

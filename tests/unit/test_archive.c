@@ -146,6 +146,29 @@ test_confirmed_first(void **state)
 }
 
 static bool
+told_twice(struct at *at)
+{
+	(void)at;
+	return count(ORDER_ARCHIVED) == 2;
+}
+
+/* A new broker may still have what the dead one had only begun to forget. */
+static void
+test_a_new_broker_is_told_again(void **state)
+{
+	const struct order_msg hello = {.kind = ORDER_BROKER_HELLO, .number = 2};
+
+	(void)state;
+	at_publish(&t, SPOOL, "a", 5, 40);
+	at_start(&t, mem("", ""));
+	assert_true(at_until(&t, at_drained, 1000));
+	assert_int_equal(count(ORDER_ARCHIVED), 1);
+	archive_message(t.archive, &hello);
+	assert_true(at_until(&t, told_twice, 1000));
+	assert_int_equal(t.got[1].number, t.got[0].number);
+}
+
+static bool
 two_rows(struct at *at)
 {
 	return at_rows(at, "a") == 2;
@@ -462,6 +485,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_all_arrive_in_order),
 	    TEST(test_confirmed_first),
+	    TEST(test_a_new_broker_is_told_again),
 	    TEST(test_batch_time),
 	    TEST(test_rate),
 	    TEST(test_restart),
