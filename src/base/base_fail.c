@@ -16,16 +16,34 @@
 #include "base/base_assert.h"
 #include "base/base_log.h"
 
-enum action { KILL, STOP, FAIL, ONCE };
+enum action { KILL, STOP, FAIL, ONCE, EVERY };
 
 #define MAX_POINTS 16
 
 static struct point {
+	char role[16]; /* empty: every process */
+	unsigned long start; /* 0: each */
 	char name[48];
 	enum action action;
 	unsigned long at, passes;
+	bool active; /* in this process */
 } points[MAX_POINTS];
 static size_t n_points;
+
+/* Cuts the role off; what is left. */
+static const char *
+parse_role(struct point *p, const char *text)
+{
+	const char *colon = strchr(text, ':');
+
+	p->role[0] = 0;
+	p->start = 0;
+	p->active = colon == NULL;
+	if (colon == NULL)
+		return text;
+	base_assert(sscanf(text, "%15[a-z].%lu", p->role, &p->start) >= 1);
+	return colon + 1;
+}
 
 static void
 parse_one(const char *s, size_t len)
@@ -39,8 +57,9 @@ parse_one(const char *s, size_t len)
 	text[len] = 0;
 	p->at = 1;
 	p->passes = 0;
-	n = sscanf(text, "%47[^=]=%15[a-z]@%lu", p->name, action, &p->at);
-	base_assert(n >= 2);
+	n = sscanf(
+	    parse_role(p, text), "%47[^=]=%15[a-z]@%lu", p->name, action, &p->at);
+	base_assert(n >= 2 && p->at > 0);
 	if (strcmp(action, "kill") == 0)
 		p->action = KILL;
 	else if (strcmp(action, "stop") == 0)
@@ -49,6 +68,8 @@ parse_one(const char *s, size_t len)
 		p->action = FAIL;
 	else if (strcmp(action, "once") == 0)
 		p->action = ONCE;
+	else if (strcmp(action, "every") == 0)
+		p->action = EVERY;
 	else
 		base_assert(!"an action of CHATD_FAIL");
 	n_points++;
@@ -72,6 +93,18 @@ base_fail_init(void)
 	base_fail_set(getenv("CHATD_FAIL"));
 }
 
+void
+base_fail_role(const char *role, unsigned long start)
+{
+	for (size_t i = 0; i < n_points; i++) {
+		struct point *p = &points[i];
+
+		if (p->role[0] != 0)
+			p->active = strcmp(p->role, role) == 0 &&
+			    (p->start == 0 || p->start == start);
+	}
+}
+
 unsigned long
 base_fail_passes(const char *name)
 {
@@ -87,13 +120,15 @@ base_fail_hit(const char *name)
 	for (size_t i = 0; i < n_points; i++) {
 		struct point *p = &points[i];
 
-		if (strcmp(p->name, name) != 0)
+		if (!p->active || strcmp(p->name, name) != 0)
 			continue;
 		p->passes++;
 		if (p->action == FAIL)
 			return p->passes >= p->at;
 		if (p->action == ONCE)
 			return p->passes == p->at;
+		if (p->action == EVERY)
+			return p->passes % p->at == 0;
 		if (p->passes == p->at)
 			kill(getpid(), p->action == KILL ? SIGKILL : SIGSTOP);
 	}

@@ -113,6 +113,7 @@ run(struct master *m, struct master_child *c, int fd)
 		/* Its clients are others: it must not keep our addresses. */
 		master_listen_forget(m);
 	}
+	base_fail_role(c->role->name, c->generation);
 	c->role->main(&env);
 }
 

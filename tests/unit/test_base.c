@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/base_buf.h"
+#include "base/base_fail.h"
 #include "base/base_hash.h"
 #include "base/base_log.h"
 #include "base/base_rand.h"
@@ -189,6 +190,46 @@ buffers_grow_and_drop(void **state)
 	assert_null(b.p);
 }
 
+#ifdef ENABLE_FAILPOINTS
+/* Which of eight passes of point "a" fail, as bits. */
+static unsigned
+failures(const char *spec, const char *role, unsigned long start)
+{
+	unsigned bits = 0;
+
+	base_fail_set(spec);
+	if (role != NULL)
+		base_fail_role(role, start);
+	for (unsigned i = 0; i < 8; i++)
+		bits |= (unsigned)BASE_FAIL("a") << i;
+	base_fail_set(NULL);
+	return bits;
+}
+
+static void
+points_fail_as_they_are_told(void **state)
+{
+	(void)state;
+	assert_int_equal(failures("b=fail", NULL, 0), 0);
+	assert_int_equal(failures("a=fail", NULL, 0), 0xff);
+	assert_int_equal(failures("b=fail,a=fail@7", NULL, 0), 0xc0);
+	assert_int_equal(failures("a=once@2", NULL, 0), 0x02);
+	assert_int_equal(failures("a=every@3", NULL, 0), 0x24);
+}
+
+static void
+points_belong_to_a_role_and_a_start(void **state)
+{
+	(void)state;
+	assert_int_equal(failures("x:a=once", NULL, 0), 0);
+	assert_int_equal(failures("x:a=once", "x", 1), 1);
+	assert_int_equal(failures("x:a=once", "y", 1), 0);
+	assert_int_equal(failures("x.2:a=once", "x", 1), 0);
+	assert_int_equal(failures("x.2:a=once", "x", 2), 1);
+	assert_int_equal(failures("a=once", "x", 2), 1);
+}
+#endif
+
 int
 main(void)
 {
@@ -200,6 +241,10 @@ main(void)
 	    cmocka_unit_test(uuids_have_version_and_variant),
 	    cmocka_unit_test(numbers_below_reach_all),
 	    cmocka_unit_test(buffers_grow_and_drop),
+#ifdef ENABLE_FAILPOINTS
+	    cmocka_unit_test(points_fail_as_they_are_told),
+	    cmocka_unit_test(points_belong_to_a_role_and_a_start),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
