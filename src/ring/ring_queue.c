@@ -307,6 +307,12 @@ ring_queue_next(struct ring_queue_in *in, struct ring_queue_item *item_r)
 	return 1;
 }
 
+uint64_t
+ring_queue_position(const struct ring_queue_in *in)
+{
+	return in->pos;
+}
+
 void
 ring_queue_done(struct ring_queue_in *in, uint64_t end)
 {

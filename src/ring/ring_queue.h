@@ -121,6 +121,9 @@ void ring_queue_in_close(struct ring_queue_in *in);
 int ring_queue_next(struct ring_queue_in *in,
     struct ring_queue_item *item_r) BASE_MUST_CHECK;
 
+/* End of the last record that was shown, or where the handle started. */
+uint64_t ring_queue_position(const struct ring_queue_in *in);
+
 /* Gives back the room of all records up to END, the end of one that was shown, or
  * where the handle started. */
 void ring_queue_done(struct ring_queue_in *in, uint64_t end);
