@@ -53,7 +53,8 @@ open_queues(struct broker *b)
 		open_queue(b, i);
 		if (b->slots[i].in == NULL)
 			continue;
-		b->slots[i].done = b->slots[i].taken = ring_queue_position(b->slots[i].in);
+		b->slots[i].done = ring_queue_position(b->slots[i].in);
+		b->slots[i].taken = b->slots[i].done;
 		broker_reply(b, i, &hello);
 	}
 }

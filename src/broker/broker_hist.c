@@ -141,7 +141,8 @@ begin(struct broker *b, unsigned slot, const struct order_msg *msg, struct query
 {
 	int r = JOURNAL_IO;
 
-	*q = (struct query){.msg = msg, .ns = chan_namespace(b->channels, msg->channel)};
+	*q = (struct query){.msg = msg};
+	q->ns = chan_namespace(b->channels, msg->channel);
 	if (q->ns == NULL || !conf_ordered(q->ns)) {
 		answer_error(b, slot, msg,
 		    q->ns == NULL ? PROTO_ERROR_UNKNOWN_CHANNEL

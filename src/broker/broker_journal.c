@@ -224,7 +224,8 @@ broker_journal_figures(struct broker *b)
 	}
 	add_up(b);
 	stat_set(b->stat, spool_limit_bytes, BROKER_JOURNALS * b->conf->spool_size);
-	stat_set(b->stat, history_limit_bytes, BROKER_JOURNALS * b->conf->history_total);
+	stat_set(
+	    b->stat, history_limit_bytes, BROKER_JOURNALS * b->conf->history_total);
 	stat_set(b->stat, spool_state, spool_state(b));
 }
 

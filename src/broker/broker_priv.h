@@ -80,7 +80,7 @@ struct broker_journal {
 	/* Outcomes of requests that are not given back, the oldest first. */
 	struct broker_outcome *kept;
 	size_t n_kept, cap_kept;
-	/* All up to this one of the spool are in the database; 0: nothing is to be done. */
+	/* All of the spool up to this one are in the database; 0: it is dealt with. */
 	uint64_t archived;
 	struct journal_figures figures;
 };
@@ -111,7 +111,7 @@ struct broker_fifo {
 };
 
 struct broker_slot {
-	struct ring_queue_in *in; /* NULL: the slot has no queues, or they are damaged */
+	struct ring_queue_in *in; /* NULL: there are none, or they are damaged */
 	struct ring_queue_out *out;
 	uint64_t generation; /* of the process that speaks; 0: not known */
 	uint64_t gone; /* generation of the last process that is dead */
@@ -207,7 +207,8 @@ struct broker_note_head {
 };
 
 /* Reads the outcomes of journal WHICH.  False: there are none of this segment. */
-bool broker_note_read(struct broker *b, unsigned which, struct broker_note_head *head_r);
+bool broker_note_read(
+    struct broker *b, unsigned which, struct broker_note_head *head_r);
 struct broker_outcome *broker_note_find(
     struct broker_journal *bj, unsigned slot, uint64_t end);
 
@@ -289,12 +290,14 @@ void broker_pres_figures(struct broker *b);
 
 /* ---- the operator's questions (broker_admin.c) ---- */
 
-void broker_admin_channels(struct broker *b, unsigned slot, const struct order_msg *msg);
+void broker_admin_channels(
+    struct broker *b, unsigned slot, const struct order_msg *msg);
 void broker_admin_part(struct broker *b, unsigned slot, const struct order_msg *msg);
 void broker_admin_gone(struct broker *b, unsigned slot);
 void broker_admin_tick(struct broker *b);
 void broker_admin_free(struct broker *b);
-void broker_admin_dead_list(struct broker *b, unsigned slot, const struct order_msg *msg);
+void broker_admin_dead_list(
+    struct broker *b, unsigned slot, const struct order_msg *msg);
 /* In a transaction: DEAD, DEAD_RETRY, DEAD_DROP. */
 int broker_admin_dead(struct broker *b, struct broker_journal *bj,
     struct broker_item *item) BASE_MUST_CHECK;

@@ -129,6 +129,7 @@ broker_reply(struct broker *b, unsigned slot, const struct order_msg *msg)
 	struct broker_slot *s = &b->slots[slot];
 	char fixed[ORDER_FIXED_MAX];
 	struct iovec iov[ORDER_IOV];
+	bool waits;
 	size_t len;
 	int n;
 
@@ -136,12 +137,13 @@ broker_reply(struct broker *b, unsigned slot, const struct order_msg *msg)
 		return;
 	n = order_msg_pieces(msg, fixed, iov, &len);
 	base_assert(msg->channel.len + len <= ring_queue_max(s->out));
-	if (s->putting_off) {
-		if (fifo_bytes(&s->front) > 0 || put(b, slot, msg->channel, iov, n) != 0)
-			fifo_add(&s->front, s->before, msg, false);
-	} else if (broker_reply_busy(b, slot) || put(b, slot, msg->channel, iov, n) != 0) {
+	waits = s->putting_off ? fifo_bytes(&s->front) > 0 : broker_reply_busy(b, slot);
+	if (!waits && put(b, slot, msg->channel, iov, n) == 0)
+		return;
+	if (s->putting_off)
+		fifo_add(&s->front, s->before, msg, false);
+	else
 		fifo_add(&s->back, s->taken, msg, false);
-	}
 }
 
 void

@@ -386,7 +386,8 @@ util_offsets_are(struct base_slice list, const char *want)
 		/* The object says the same. */
 		snprintf(member, sizeof(member), "\"offset\":%llu",
 		    (unsigned long long)pub.offset);
-		assert_non_null(memmem(pub.json.p, pub.json.len, member, strlen(member)));
+		assert_non_null(
+		    memmem(pub.json.p, pub.json.len, member, strlen(member)));
 	}
 	assert_int_equal(r, 0);
 	util_text_is((struct base_slice){got.p, got.len}, want);
