@@ -15,8 +15,8 @@
 /* Chunks of COPY that go out in one turn of the loop. */
 #define CHUNKS 8
 
-static void
-on_notice(void *arg, const PGresult *res)
+void
+pg_notice(void *arg, const PGresult *res)
 {
 	(void)arg;
 	(void)res;
@@ -366,7 +366,7 @@ pg_conn_open(struct pg_conn *c, int64_t deadline)
 		lost(c, CHATD_UNAVAIL, "out of memory");
 		return;
 	}
-	PQsetNoticeReceiver(c->pg, on_notice, NULL);
+	PQsetNoticeReceiver(c->pg, pg_notice, NULL);
 	if (PQstatus(c->pg) == CONNECTION_BAD)
 		broken(c);
 	else

@@ -209,6 +209,7 @@ pg_schema_migrate(const struct pg_conf *conf, const struct pg_names *names,
 	snprintf(seconds, sizeof(seconds), "%lld",
 	    (long long)(conf->connect_timeout + 999) / 1000);
 	pg = PQconnectdbParams(keys, values, 1);
+	PQsetNoticeReceiver(pg, pg_notice, NULL);
 	if (PQstatus(pg) != CONNECTION_OK) {
 		pg_line(why, sizeof(why),
 		    pg != NULL ? PQerrorMessage(pg) : "out of memory");

@@ -120,6 +120,9 @@ struct pg_conn {
 	char why[240];
 };
 
+/* Passes over what the server says beside its answers. */
+void pg_notice(void *arg, const PGresult *res);
+
 void pg_conn_init(struct pg_conn *c, struct pg_store *s, const struct pg_user *user);
 /* Without a word to anybody. */
 void pg_conn_close(struct pg_conn *c);

@@ -152,6 +152,8 @@ on_done(void *arg, uint64_t token, int code, const char *why,
 	for (i = 0; i < n; i++) {
 		if (results[i].code == 0)
 			continue;
+		if (run->refusal != NULL)
+			run->refusal(i, &results[i]);
 		run->refused[token] = results[i].code;
 		run->refused_at[token] = i;
 		if (chatd_err_class(results[i].code) != CHATD_CLASS_REJECT)
@@ -355,6 +357,8 @@ run_send(struct store_run *run, const struct run_record *recs, size_t n,
 		pointers[i] = &recs[i].rec;
 	batch = plug_batch_new(pointers, n, token);
 	free(pointers);
+	if (run->time > 0)
+		batch->deadline = base_time_ms() + run->time;
 	code = plug_write(run->plug, batch, &err);
 	plug_batch_unref(batch);
 	if (code != 0) {
@@ -403,7 +407,7 @@ run_history(struct store_run *run, const char *channel, const char *epoch,
 	run->n_rows = 0;
 	whole.size = sizeof(whole);
 	whole.token = new_token(run);
-	whole.deadline = base_time_ms() + patience();
+	whole.deadline = base_time_ms() + (run->time > 0 ? run->time : patience());
 	point(&whole.channel, channel);
 	point(&whole.epoch, epoch);
 	code = plug_history(run->plug, &whole, &err);

@@ -29,6 +29,7 @@ struct store_run {
 	void *conf;
 	struct event_base *base;
 	struct plug *plug;
+	int64_t time; /* ms that a batch may take; 0: any, and a read 10000 */
 	/* What was reported: */
 	enum chatd_state state;
 	char why[256]; /* of the last answer that was not 0 */
@@ -40,6 +41,8 @@ struct store_run {
 	uint64_t next_token; /* those below are in use */
 	struct run_record *rows; /* of the last history */
 	size_t n_rows;
+	/* Is shown each record that was refused; NULL: nobody is. */
+	void (*refusal)(size_t i, const struct chatd_result *result);
 	struct base_buf wrong; /* a line for each thing that is never right */
 };
 

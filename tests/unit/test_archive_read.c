@@ -99,9 +99,7 @@ ask(uint64_t req, uint64_t offset, int limit, uint64_t bytes, uint32_t flags)
 static bool
 answered(struct at *at)
 {
-	const struct at_message *last = &at->got[at->n_got - 1];
-
-	return at->n_got > 0 && (last->flags & ORDER_F_MORE) == 0;
+	return at->n_got > 0 && (at->got[at->n_got - 1].flags & ORDER_F_MORE) == 0;
 }
 
 /* The publications of the answers so far are these; returns how many. */
