@@ -85,15 +85,6 @@ ask_finish(struct broker *b, struct ask *a)
 	ask_free(b, a);
 }
 
-/* Processes that have said something to us or that we have not heard to be dead. */
-static bool
-lives(const struct broker *b, unsigned slot)
-{
-	const struct broker_slot *s = &b->slots[slot];
-
-	return s->out != NULL && (s->gone == 0 || s->generation > s->gone);
-}
-
 void
 broker_admin_channels(struct broker *b, unsigned slot, const struct order_msg *msg)
 {
@@ -115,7 +106,7 @@ broker_admin_channels(struct broker *b, unsigned slot, const struct order_msg *m
 	base_list_add_tail(&b->asks, &a->link);
 	b->n_asks++;
 	for (unsigned i = 0; i < b->n_workers; i++) {
-		if (!lives(b, i))
+		if (!broker_lives(b, i))
 			continue;
 		a->awaited |= UINT64_C(1) << i;
 		broker_reply(b, i, &question);

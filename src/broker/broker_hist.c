@@ -289,7 +289,7 @@ ask_database(struct broker *b, unsigned slot, const struct query *q)
 {
 	uint64_t hot, lower;
 
-	if (!q->ns->archive || !broker_read_possible(b) || q->limit == 0)
+	if (!q->ns->archive || q->limit == 0)
 		return false;
 	if (!q->reverse) {
 		if (!q->since || q->msg->offset >= q->extent.top ||

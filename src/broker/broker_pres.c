@@ -358,13 +358,6 @@ has_room(struct broker *b, const struct order_msg *m, struct base_slice info)
 	return false;
 }
 
-/* A process that is known to be dead: what it said last is heard after that. */
-static bool
-dead(const struct broker_slot *s)
-{
-	return s->gone != 0 && s->generation <= s->gone;
-}
-
 void
 broker_pres_join(struct broker *b, unsigned slot, const struct order_msg *m)
 {
@@ -373,7 +366,8 @@ broker_pres_join(struct broker *b, unsigned slot, const struct order_msg *m)
 	bool known = e != NULL;
 	struct base_slice info;
 
-	if (ns == NULL || dead(&b->slots[slot]) ||
+	/* What a dead process said last may be heard after that it died. */
+	if (ns == NULL || !broker_lives(b, slot) ||
 	    (!ns->presence && ns->join_leave == CONF_MODE_OFF))
 		return;
 	if (known)
@@ -391,7 +385,7 @@ broker_pres_leave(struct broker *b, unsigned slot, const struct order_msg *m)
 	struct pres_entry *e = find_entry(b, find_chan(b, m->channel), m->client);
 
 	/* Of a dead process all leave at once, and may have done so. */
-	if (e == NULL && dead(&b->slots[slot]))
+	if (e == NULL && !broker_lives(b, slot))
 		return;
 	if (tells(b, m->channel))
 		push(b, m->channel, false, e != NULL ? entry_info(e) : make_info(b, m));

@@ -266,7 +266,6 @@ void broker_read_rows(struct broker *b, const struct order_msg *msg);
 void broker_read_tick(struct broker *b);
 /* The archiver is dead. */
 void broker_read_fail_all(struct broker *b);
-bool broker_read_possible(const struct broker *b);
 void broker_read_free(struct broker *b);
 /* HISTORY is put together from ROWS, which the database gave, and what is kept. */
 void broker_hist_finish(struct broker *b, unsigned slot, const struct order_msg *msg,
@@ -340,6 +339,15 @@ static inline bool
 broker_is_worker(const struct broker *b, unsigned slot)
 {
 	return slot < b->n_workers;
+}
+
+/* The process in that slot, as far as we have not heard that it is dead. */
+static inline bool
+broker_lives(const struct broker *b, unsigned slot)
+{
+	const struct broker_slot *s = &b->slots[slot];
+
+	return s->out != NULL && (s->gone == 0 || s->generation > s->gone);
 }
 
 static inline int64_t

@@ -27,18 +27,10 @@ struct broker_read {
 	struct base_buf rows;
 };
 
-bool
-broker_read_possible(const struct broker *b)
-{
-	return b->archiver < b->n_slots && strcmp(b->conf->store, "none") != 0;
-}
-
 static bool
 archiver_lives(const struct broker *b)
 {
-	const struct broker_slot *s = &b->slots[b->archiver];
-
-	return s->out != NULL && (s->gone == 0 || s->generation > s->gone);
+	return b->archiver < b->n_slots && broker_lives(b, b->archiver);
 }
 
 static void

@@ -46,7 +46,8 @@ hello(unsigned slot, enum order_kind kind, uint64_t generation)
 static struct order_msg
 ask(enum order_kind kind, enum order_kind answer, const char *channel)
 {
-	const struct order_msg msg = {.kind = kind, .req = 4, .channel = slice(channel)};
+	const struct order_msg msg = {
+	    .kind = kind, .req = 4, .channel = slice(channel)};
 
 	return util_ask(&msg, answer);
 }
