@@ -288,7 +288,7 @@ hub_walk_some(struct hub *h, uint32_t budget, hub_walk_fn fn, void *arg)
 
 			if (budget-- == 0)
 				return false;
-			walk_to(h, h->segments[i / SEGMENT][i % SEGMENT]);
+			walk_to(h, hub_bucket(h, i));
 			continue;
 		}
 		/*
@@ -304,14 +304,14 @@ hub_walk_some(struct hub *h, uint32_t budget, hub_walk_fn fn, void *arg)
 	return true;
 }
 
-struct hub_chan *
-hub_next(const struct hub *h, uint64_t *at, const struct hub_chan *chan)
+uint64_t
+hub_buckets(const struct hub *h)
 {
-	struct hub_chan *c = chan == NULL ? NULL : chan->next;
+	return h->n;
+}
 
-	while (c == NULL && *at < h->n) {
-		c = h->segments[*at / SEGMENT][*at % SEGMENT];
-		++*at;
-	}
-	return c;
+struct hub_chan *
+hub_bucket(const struct hub *h, uint64_t at)
+{
+	return h->segments[at / SEGMENT][at % SEGMENT];
 }

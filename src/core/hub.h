@@ -41,6 +41,7 @@ struct hub_chan {
 	struct stream *stream; /* NULL: nobody here was told a position */
 	struct hub_sub *subs;
 	uint32_t n_subs, cap_subs;
+	uint32_t mark;  /* of the last look at all channels that saw it (roster.c) */
 	uint32_t batch; /* number of what is to be delivered this turn; 0: nothing */
 	uint32_t name_len;
 	char name[];
@@ -88,9 +89,12 @@ void hub_walk_begin(struct hub *hub);
 /* Goes on, for at most BUDGET subscriptions.  True: it has come to the end. */
 bool hub_walk_some(struct hub *hub, uint32_t budget, hub_walk_fn fn, void *arg);
 
-/* The channels of bucket AT, one after another; NULL behind the last bucket's.  For a
- * look at all of them in one go: AT and CHAN begin as 0 and NULL. */
-struct hub_chan *hub_next(
-    const struct hub *hub, uint64_t *at, const struct hub_chan *chan);
+/*
+ * For a look at all channels, in as many pieces as one likes: buckets are numbered from
+ * 0, and more may come; each has a list of channels, by hub_chan.next, or NULL.  A
+ * channel may move to a bucket that is new.
+ */
+uint64_t hub_buckets(const struct hub *hub);
+struct hub_chan *hub_bucket(const struct hub *hub, uint64_t at);
 
 #endif

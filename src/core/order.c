@@ -150,6 +150,12 @@ order_limits(struct order *o, int64_t timeout_ms, size_t reply_max)
 
 /* ---- asking ---- */
 
+size_t
+order_max(const struct order *o)
+{
+	return ring_queue_max(o->out) - ORDER_FIXED_MAX;
+}
+
 bool
 order_fits(const struct order *o, const struct order_msg *msg)
 {

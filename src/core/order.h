@@ -51,7 +51,9 @@ void order_listen(struct order *order, const struct order_events *events, void *
 /* TIMEOUT_MS: how long an answer is awaited; REPLY_MAX: bytes of its data. */
 void order_limits(struct order *order, int64_t timeout_ms, size_t reply_max);
 
-/* False: MSG is larger than a message may ever be. */
+/* Bytes of all slices of the largest message that there may ever be. */
+size_t order_max(const struct order *order);
+/* False: MSG is larger. */
 bool order_fits(const struct order *order, const struct order_msg *msg);
 
 /*

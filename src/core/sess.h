@@ -24,6 +24,7 @@ enum sess_state {
 struct fan;
 struct order;
 struct present;
+struct roster;
 struct streams;
 struct sess_op; /* a command whose answer is awaited (sess_op.h) */
 
@@ -81,6 +82,7 @@ struct sess_env {
 	struct order *order;
 	struct streams *streams;
 	struct present *present;
+	struct roster *roster;
 	struct ring_seg *seg;
 	struct ring_lane *lane;
 	uint64_t wake_mask; /* slots to wake at the end of the turn */

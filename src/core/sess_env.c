@@ -6,6 +6,7 @@
 #include "core/fan.h"
 #include "core/order.h"
 #include "core/present.h"
+#include "core/roster.h"
 #include "core/sess.h"
 #include "core/stream.h"
 
@@ -26,8 +27,17 @@ on_broker_new(void *arg)
 	streams_broker_new(env->streams);
 }
 
+static void
+on_channels(void *arg, const struct order_msg *msg)
+{
+	struct sess_env *env = arg;
+
+	roster_ask(env->roster, msg);
+}
+
 static const struct order_events events = {
     .broker_new = on_broker_new,
+    .channels = on_channels,
 };
 
 void
@@ -56,6 +66,7 @@ sess_env_open(struct sess_env *env, struct fan *fan, uint64_t generation, char *
 	env->generation = generation;
 	env->streams = streams_new(env);
 	env->present = present_new(env);
+	env->roster = roster_new(env);
 	fan_set_streams(fan, env->streams);
 	order_listen(env->order, &events, env);
 	sess_env_limits(env);
@@ -67,9 +78,11 @@ sess_env_close(struct sess_env *env)
 {
 	streams_free(env->streams);
 	present_free(env->present);
+	roster_free(env->roster);
 	order_free(env->order);
 	env->streams = NULL;
 	env->present = NULL;
+	env->roster = NULL;
 	env->order = NULL;
 }
 
@@ -83,5 +96,6 @@ sess_env_turn(struct sess_env *env)
 	streams_turn(env->streams);
 	more = order_turn(env->order, env->now_ms);
 	more = present_turn(env->present) || more;
+	more = roster_turn(env->roster) || more;
 	return streams_pending(env->streams) || more;
 }
