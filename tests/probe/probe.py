@@ -36,9 +36,9 @@ def reference():
     return {name: body.split('\n')[:-1] for name, body in zip(parts[1::2], parts[2::2])}
 
 
-def play(name, host):
-    """The lines of one scenario."""
-    session = Session(host)
+def play(name, host, api=None):
+    """The lines of one scenario; API as of Session."""
+    session = Session(host, api)
 
     async def run():
         try:

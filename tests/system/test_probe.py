@@ -14,7 +14,8 @@ PLAYED = [
     'connect_anonymous', 'connect_all_fields', 'connect_token', 'connect_token_expired',
     'connect_token_invalid', 'connect_twice', 'command_before_connect',
     'malformed_frames', 'batch_frame', 'unknown_and_missing', 'subscribe_errors',
-    'subscribe_limit', 'user_limited', 'unsubscribe', 'ping_pong', 'stale', 'big_message',
+    'subscribe_limit', 'user_limited', 'publish', 'unsubscribe', 'presence',
+    'positioning_and_optional', 'join_leave', 'ping_pong', 'stale', 'big_message',
     'handshake_http',
 ]
 
@@ -22,10 +23,9 @@ PLAYED = [
 LATER = {
     'connect_token_subs': 'server-side subscriptions, history, join and leave',
     'sub_token': 'subscription tokens',
-    'publish': 'a channel with history, join and leave',
-    'history': 'history', 'recovery': 'history', 'cache_recovery': 'history',
-    'positioning_and_optional': 'history', 'server_side_recovery': 'history',
-    'presence': 'presence', 'join_leave': 'join and leave',
+    'history': 'the server API', 'recovery': 'the server API',
+    'cache_recovery': 'the server API',
+    'server_side_recovery': 'server-side subscriptions',
     'rpc_send': 'a method that is set up to answer',
     'refresh': 'refresh of a token', 'sub_refresh': 'subscription tokens',
     'server_api_errors': 'the server API', 'server_api_ok': 'the server API',
@@ -36,14 +36,21 @@ LATER = {
     'unidirectional': 'other transports', 'map_subscription': 'map subscriptions',
 }
 
-EVERYBODY = {'subscribe': 'anyone'}
+ALL = {'subscribe': 'anyone'}
+STREAM = {**ALL, 'history_size': 5, 'history_ttl': '300s'}
 NAMESPACES = {
-    '': {'subscribe': 'anyone', 'user_limited_channels': True},
-    'open': {'subscribe': 'anyone', 'publish': 'anyone'},
-    'plain': {'subscribe': 'anyone', 'publish': 'subscriber'},
-    'pos': EVERYBODY, 'rec': EVERYBODY, 'cache': EVERYBODY, 'opt': EVERYBODY,
-    'delta': EVERYBODY, 'tags': EVERYBODY, 'lim': {'user_limited_channels': True},
-    'closed': {},
+    '': {**ALL, 'user_limited_channels': True},
+    'open': {**STREAM, 'publish': 'anyone', 'recover': True, 'history_for': 'anyone',
+             'presence': True, 'presence_for': 'anyone', 'join_leave': True},
+    'plain': {**ALL, 'publish': 'subscriber'},
+    'pos': {**STREAM, 'publish': 'anyone', 'position': True},
+    'rec': {**STREAM, 'publish': 'anyone', 'recover': True, 'history_size': 3},
+    'cache': {**STREAM, 'recover': True, 'cache_recovery': True, 'history_size': 1},
+    'opt': {**STREAM, 'recover': 'optional', 'position': 'optional', 'presence': True,
+            'presence_for': 'subscriber', 'join_leave': 'optional'},
+    'delta': {**STREAM, 'recover': True}, 'tags': ALL,
+    'lim': {'user_limited_channels': True},
+    'closed': {'history_size': 5, 'history_ttl': '300s', 'presence': True},
     # Where a subscription of another type is expected, a plain one is refused.
     'map': {}, 'mape': {},
 }
@@ -54,6 +61,19 @@ def server(make_server):
     return make_server(
         demo=False, namespaces=NAMESPACES, ping_interval='3s', pong_timeout='1s',
         max_subscriptions=20, stale_timeout='2s', expired_close_delay='1s')
+
+
+def api_of(server):
+    """The server API as the control socket has it."""
+    path = os.path.join(server.options['run_dir'], 'control.sock')
+
+    def post(where, body):
+        with control.connect(path) as sock:
+            sock.sendall(control.request(where, body))
+            status, _, answer = control.Reader(sock).answer()
+        return status, answer.decode()
+
+    return post
 
 
 def test_the_lists_cover_all_scenarios():
