@@ -58,14 +58,20 @@ read_meta(struct journal *j, MDB_txn *txn)
 	return JOURNAL_OK;
 }
 
-/* Handles of databases last when their transaction has been committed. */
+/*
+ * Handles of databases last when their transaction has been committed.
+ *
+ * The transaction is one that could write: a writer that was killed between the last
+ * write of its commit and telling readers of it has left them the state before, and
+ * only the next one that takes the writer's lock sets that right.
+ */
 static int
 open_dbs(struct journal *j)
 {
 	MDB_txn *txn;
 	int rc, code;
 
-	rc = JOURNAL_LMDB(mdb_txn_begin(j->env, NULL, MDB_RDONLY, &txn));
+	rc = JOURNAL_LMDB(mdb_txn_begin(j->env, NULL, 0, &txn));
 	if (rc != 0)
 		return journal_failed(j, rc, "opening");
 	for (int i = 0; i < DB_N && rc == 0; i++)

@@ -311,7 +311,8 @@ master_child_read(struct master *m, struct master_child *c)
 		r = ipc_recv(c->ctl_fd, &msg, &fd);
 		if (r == 0)
 			break;
-		if (r < 0 && errno == 0) {
+		/* Reset: it died before it read all that it was told. */
+		if (r < 0 && (errno == 0 || errno == ECONNRESET)) {
 			close_ctl(c);
 			c->kill_at = base_time_ms() + HANGUP_MS;
 			break;
