@@ -113,17 +113,11 @@ util_world(struct util_sizes sizes)
 			make_client(i);
 }
 
-int
-util_setup(void **state)
+static void
+make_dir(void)
 {
-	(void)state;
-	util = (struct util_world){.seg = NULL};
 	snprintf(util.dir, sizeof(util.dir), "/tmp/chatd-broker.XXXXXX");
-	if (mkdtemp(util.dir) == NULL)
-		return -1;
-	util_world((struct util_sizes){1u << 20, 256u << 10});
-	util_conf("");
-	return 0;
+	assert_non_null(mkdtemp(util.dir));
 }
 
 static int
@@ -140,6 +134,17 @@ remove_dir(void)
 }
 
 int
+util_setup(void **state)
+{
+	(void)state;
+	util = (struct util_world){.seg = NULL};
+	make_dir();
+	util_world((struct util_sizes){1u << 20, 256u << 10});
+	util_conf("");
+	return 0;
+}
+
+int
 util_teardown(void **state)
 {
 	(void)state;
@@ -148,6 +153,16 @@ util_teardown(void **state)
 	free(util.body);
 	conf_free(util.conf);
 	return remove_dir();
+}
+
+void
+util_fresh(struct util_sizes sizes)
+{
+	free_world();
+	assert_int_equal(remove_dir(), 0);
+	make_dir();
+	util_world(sizes);
+	util_conf("");
 }
 
 void
@@ -161,20 +176,10 @@ void
 util_broker(void)
 {
 	struct broker_env env = {.seg = util.seg, .conf = util.conf};
-	struct order_msg msg;
 
 	util_kill();
 	env.generation = ++util.generation;
 	util.b = broker_new(&env);
-	for (unsigned i = 0; i < UTIL_SLOTS; i++) {
-		if (i == UTIL_BROKER)
-			continue;
-		/* What another one may have said before comes first. */
-		do
-			assert_true(util_next(i, &msg));
-		while (msg.kind != ORDER_BROKER_HELLO);
-		assert_true(msg.number == util.generation);
-	}
 }
 
 /* ---- queues ---- */
@@ -225,16 +230,22 @@ util_next(unsigned slot, struct order_msg *msg_r)
 	return true;
 }
 
+/* What may come at any time. */
+static bool
+unasked(const struct order_msg *msg)
+{
+	return msg->kind == ORDER_SPOOLED || msg->kind == ORDER_BROKER_HELLO;
+}
+
 struct order_msg
 util_reply(unsigned slot, enum order_kind kind)
 {
 	struct order_msg msg = {.kind = ORDER_NONE};
 
-	/* The archiver is told of what is new at any time. */
 	do
 		if (!util_next(slot, &msg))
 			fail_msg("no %s", order_kind_name(kind));
-	while (msg.kind == ORDER_SPOOLED && kind != ORDER_SPOOLED);
+	while (msg.kind != kind && unasked(&msg));
 	assert_string_equal(order_kind_name(msg.kind), order_kind_name(kind));
 	return msg;
 }
@@ -245,7 +256,7 @@ util_no_reply(unsigned slot)
 	struct order_msg msg;
 
 	while (util_next(slot, &msg))
-		if (msg.kind != ORDER_SPOOLED)
+		if (!unasked(&msg))
 			fail_msg("%s", order_kind_name(msg.kind));
 }
 

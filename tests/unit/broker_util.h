@@ -45,8 +45,9 @@ extern struct util_world {
 /* For cmocka: a world with usual sizes and no broker in it yet. */
 int util_setup(void **state);
 int util_teardown(void **state);
-/* Another one, with the same directory or not. */
+/* Another segment with the same journals; or without. */
 void util_world(struct util_sizes sizes);
+void util_fresh(struct util_sizes sizes);
 
 /* Options beside the usual namespaces: see broker_util.c. */
 void util_conf(const char *text);
@@ -59,7 +60,8 @@ bool util_try(unsigned slot, const struct order_msg *msg);
 void util_send(unsigned slot, const struct order_msg *msg);
 /* Turns until there is no more to do. */
 void util_turns(void);
-/* Takes the next reply, which must be of KIND; it holds until the next one. */
+/* Takes the next reply, which must be of KIND; it holds until the next one.  What
+ * comes unasked is passed over, here and below. */
 struct order_msg util_reply(unsigned slot, enum order_kind kind);
 /* False: there is none. */
 bool util_next(unsigned slot, struct order_msg *msg_r);

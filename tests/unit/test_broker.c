@@ -273,6 +273,26 @@ knows_keys(void **state)
 	assert_int_equal(stat_get(util.stat, broker_repeated), 2);
 }
 
+/* The first thing that a new broker says to each. */
+static void
+says_hello(void **state)
+{
+	struct order_msg msg;
+
+	(void)state;
+	for (unsigned round = 0; round < 2; round++) {
+		util_broker();
+		for (unsigned i = 0; i < UTIL_SLOTS; i++) {
+			if (i == UTIL_BROKER)
+				continue;
+			assert_true(util_next(i, &msg));
+			assert_int_equal(msg.kind, ORDER_BROKER_HELLO);
+			assert_true(msg.number == util.generation);
+			assert_false(util_next(i, &msg));
+		}
+	}
+}
+
 /* A new broker goes on where the last one was, after a good end as well. */
 static void
 goes_on(void **state)
@@ -402,6 +422,7 @@ main(void)
 	    TEST(spools),
 	    TEST(takes_batches),
 	    TEST(knows_keys),
+	    TEST(says_hello),
 	    TEST(goes_on),
 	    TEST(refuses_strangers),
 	    TEST(says_what_is_full),
