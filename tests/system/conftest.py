@@ -1,5 +1,6 @@
 """Fixtures of the system tests: a server, and clients of it."""
 import os
+import re
 
 import pytest
 
@@ -61,6 +62,30 @@ def make_server(tmp_path):
         raise error
 
 
+@pytest.fixture(scope='module')
+def shared_server(tmp_path_factory):
+    """shared_server(...): a chatd for all tests of a file that kill nothing."""
+    made = []
+
+    def make(**how):
+        made.append(server_module.Server(tmp_path_factory.mktemp('shared'), **how))
+        return made[-1].start()
+    yield make
+    for one in made:
+        try:
+            one.stop()
+        finally:
+            one.kill()
+            print('---- log of %s\n%s' % (one.directory, one.log()))
+
+
+@pytest.fixture
+def at(request):
+    """at('log:x'): a channel like that, for this test alone."""
+    own = re.sub(r'\W+', '-', request.node.name)
+    return lambda channel: '%s-%s' % (channel, own)
+
+
 @pytest.fixture
 def client():
     """client(server, ...): a connection after its handshake."""
@@ -77,13 +102,27 @@ def client():
         one.close()
 
 
+@pytest.fixture(scope='session')
+def sdk_host():
+    """sdk_host('js'): the process of that SDK."""
+    made = {}
+
+    def find(kind):
+        if kind not in made or made[kind].process.poll() is not None:
+            made[kind] = sdk.Host(kind)
+        return made[kind]
+    yield find
+    for one in made.values():
+        one.end()
+
+
 @pytest.fixture
-def peer():
+def peer(sdk_host):
     """peer('js', server, ...): a client of an SDK, connected."""
     made = []
 
     def make(kind, server, connect=True, **options):
-        one = sdk.Peer(kind, server, **options)
+        one = sdk.Peer(sdk_host(kind), server, **options)
         made.append(one)
         if connect:
             one.connect()

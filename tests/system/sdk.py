@@ -1,8 +1,9 @@
-"""A client of an SDK in a process of its own, and what may come between it and chatd.
+"""Clients of SDKs in processes of their own, and what may come between them and chatd.
 
-A peer (sdk_peer.mjs, sdk_peer.py) reads orders and tells what happens, a line of JSON
-each; here is the other end.
+A process of an SDK (sdk_peer.mjs, sdk_peer.py) has any number of clients.  It reads
+orders and tells what happens, a line of JSON each; here is the other end.
 """
+import itertools
 import json
 import pathlib
 import queue
@@ -20,26 +21,49 @@ COMMANDS = {'js': ['node', str(HERE / 'sdk_peer.mjs')],
             'python': [sys.executable, str(HERE / 'sdk_peer.py')]}
 
 
-class Peer:
-    """SERVER is what has a url(): a server, or a Line to one."""
+class Host:
+    """The process of one SDK."""
 
-    def __init__(self, kind, server, **options):
+    def __init__(self, kind):
         self.kind = kind
         self.process = subprocess.Popen(
-            [*COMMANDS[kind], server.url(), json.dumps(options)], text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.events = queue.Queue()
-        self.waiting = []
+            COMMANDS[kind], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.numbers = itertools.count(1)
+        self.events = {}
         threading.Thread(target=self._read, daemon=True).start()
-        self.expect('ready', timeout=20)
 
     def _read(self):
         for line in self.process.stdout:
-            self.events.put(json.loads(line))
+            got = json.loads(line)
+            self.events[got.pop('who')].put(got)
+
+    def tell(self, who, order, **fields):
+        self.process.stdin.write(
+            json.dumps({'who': who, 'order': order, **fields}) + '\n')
+        self.process.stdin.flush()
+
+    def end(self):
+        try:
+            self.process.stdin.close()
+            self.process.wait(5)
+        except (OSError, subprocess.TimeoutExpired):
+            self.process.kill()
+            self.process.wait()
+
+
+class Peer:
+    """A client; SERVER is what has a url(): a server, or a Line to one."""
+
+    def __init__(self, host, server, **options):
+        self.host, self.kind = host, host.kind
+        self.who = next(host.numbers)
+        self.events = host.events[self.who] = queue.Queue()
+        self.waiting = []
+        self.order('make', url=server.url(), options=options)
+        self.expect('ready', timeout=20)
 
     def order(self, order, **fields):
-        self.process.stdin.write(json.dumps({'order': order, **fields}) + '\n')
-        self.process.stdin.flush()
+        self.host.tell(self.who, order, **fields)
 
     def expect(self, event, timeout=10, **fields):
         """Takes the first event that fits, waiting for it; others stay in line."""
@@ -87,12 +111,7 @@ class Peer:
                 for _ in range(count)]
 
     def end(self):
-        try:
-            self.process.stdin.close()
-            self.process.wait(5)
-        except (OSError, subprocess.TimeoutExpired):
-            self.process.kill()
-            self.process.wait()
+        self.order('disconnect')
 
 
 class Line:

@@ -1,7 +1,7 @@
-// sdk_peer.mjs URL OPTIONS: one client of the JavaScript SDK, driven from outside.
+// sdk_peer.mjs: clients of the JavaScript SDK, driven from outside.
 //
 // Reads orders from standard input and writes what happens to standard output,
-// each a line of JSON; sdk.py has the other end.
+// each a line of JSON with the number of the client; sdk.py has the other end.
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 
@@ -9,26 +9,20 @@ const require = createRequire(`${process.env.CHATD_TEST_ENV}/`);
 const { Centrifuge } = require('centrifuge');
 const WebSocket = require('ws');
 
-const [url, options] = process.argv.slice(2);
-const tell = (event, fields = {}) =>
-    process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`);
-
-const client = new Centrifuge(url, {
-    websocket: WebSocket,
-    minReconnectDelay: 50,
-    maxReconnectDelay: 500,
-    ...JSON.parse(options),
-});
-client.on('connected', (ctx) => tell('connected', { client: ctx.client, data: ctx.data }));
-client.on('connecting', (ctx) => tell('connecting', { code: ctx.code }));
-client.on('disconnected', (ctx) => tell('disconnected', { code: ctx.code }));
-client.on('error', (ctx) => tell('error', { code: ctx.error.code }));
-
 const person = (info) => ({
     client: info.client, user: info.user, conn_info: info.connInfo,
 });
 
-function listen(sub, channel) {
+function listenToClient(client, tell) {
+    client.on('connected', (ctx) => tell('connected', {
+        client: ctx.client, data: ctx.data,
+    }));
+    client.on('connecting', (ctx) => tell('connecting', { code: ctx.code }));
+    client.on('disconnected', (ctx) => tell('disconnected', { code: ctx.code }));
+    client.on('error', (ctx) => tell('error', { code: ctx.error.code }));
+}
+
+function listenToSubscription(sub, channel, tell) {
     sub.on('subscribed', (ctx) => tell('subscribed', {
         channel,
         recoverable: ctx.recoverable,
@@ -47,65 +41,85 @@ function listen(sub, channel) {
     sub.on('error', (ctx) => tell('sub_error', { channel, code: ctx.error.code }));
 }
 
-function subscribe({ channel, options: wish = {} }) {
-    const sub = client.getSubscription(channel) ?? client.newSubscription(channel, {
-        minResubscribeDelay: 50,
-        maxResubscribeDelay: 500,
-        positioned: wish.positioned ?? false,
-        recoverable: wish.recoverable ?? false,
-        joinLeave: wish.join_leave ?? false,
-        since: wish.since ?? null,
-    });
-    if (sub.listenerCount('subscribed') === 0) listen(sub, channel);
-    sub.subscribe();
+// What a client can be told to do.
+function makeOrders(client, tell) {
+    // Tells what MAKE makes of the result, or the error's code.
+    const answer = (event, channel, promise, make) => promise.then(
+        (result) => tell(event, { channel, ...make(result) }),
+        (error) => tell(`${event}_error`, { channel, code: error.code }),
+    );
+    return {
+        connect: () => client.connect(),
+        disconnect: () => client.disconnect(),
+        subscribe: ({ channel, options = {} }) => {
+            const sub = client.getSubscription(channel) ?? client.newSubscription(
+                channel,
+                {
+                    minResubscribeDelay: 50,
+                    maxResubscribeDelay: 500,
+                    positioned: options.positioned ?? false,
+                    recoverable: options.recoverable ?? false,
+                    joinLeave: options.join_leave ?? false,
+                    since: options.since ?? null,
+                },
+            );
+            if (sub.listenerCount('subscribed') === 0)
+                listenToSubscription(sub, channel, tell);
+            sub.subscribe();
+        },
+        unsubscribe: ({ channel }) => client.getSubscription(channel).unsubscribe(),
+        publish: ({ channel, data }) => client.publish(channel, data).then(
+            () => tell('published', { channel, data }),
+            (error) => tell('publish_error', { channel, data, code: error.code }),
+        ),
+        history: ({ channel, limit, since, reverse }) => answer(
+            'history', channel, client.history(channel, { limit, since, reverse }),
+            (result) => ({
+                offset: result.offset,
+                epoch: result.epoch,
+                publications: result.publications.map((pub) => [pub.offset, pub.data]),
+            }),
+        ),
+        presence: ({ channel }) => answer(
+            'presence', channel, client.presence(channel),
+            (result) => ({
+                clients: Object.fromEntries(Object.entries(result.clients).map(
+                    ([id, info]) => [id, person(info)],
+                )),
+            }),
+        ),
+        presence_stats: ({ channel }) => answer(
+            'presence_stats', channel, client.presenceStats(channel),
+            (result) => ({ clients: result.numClients, users: result.numUsers }),
+        ),
+        // The SDK lets nobody subscribe twice: it has to lose its memory first.
+        forget: ({ channel }) => {
+            client.getSubscription(channel).removeAllListeners();
+            delete client._subs[channel];
+        },
+    };
 }
 
-// Tells what ANSWER makes of the result, or the error's code.
-const answer = (event, channel, promise, make) => promise.then(
-    (result) => tell(event, { channel, ...make(result) }),
-    (error) => tell(`${event}_error`, { channel, code: error.code }),
-);
+const clients = new Map();
 
-const orders = {
-    connect: () => client.connect(),
-    disconnect: () => client.disconnect(),
-    subscribe,
-    unsubscribe: ({ channel }) => client.getSubscription(channel).unsubscribe(),
-    publish: ({ channel, data }) => client.publish(channel, data).then(
-        () => tell('published', { channel, data }),
-        (error) => tell('publish_error', { channel, data, code: error.code }),
-    ),
-    history: ({ channel, limit, since, reverse }) => answer(
-        'history', channel, client.history(channel, { limit, since, reverse }),
-        (result) => ({
-            offset: result.offset,
-            epoch: result.epoch,
-            publications: result.publications.map((pub) => [pub.offset, pub.data]),
-        }),
-    ),
-    presence: ({ channel }) => answer(
-        'presence', channel, client.presence(channel),
-        (result) => ({
-            clients: Object.fromEntries(Object.entries(result.clients).map(
-                ([id, info]) => [id, person(info)],
-            )),
-        }),
-    ),
-    presence_stats: ({ channel }) => answer(
-        'presence_stats', channel, client.presenceStats(channel),
-        (result) => ({ clients: result.numClients, users: result.numUsers }),
-    ),
-    // The SDK lets nobody subscribe twice: it has to lose its memory first.
-    forget: ({ channel }) => {
-        client.getSubscription(channel).removeAllListeners();
-        delete client._subs[channel];
-    },
-};
+function makeClient(who, { url, options }) {
+    const tell = (event, fields = {}) =>
+        process.stdout.write(`${JSON.stringify({ who, event, ...fields })}\n`);
+    const client = new Centrifuge(url, {
+        websocket: WebSocket,
+        minReconnectDelay: 50,
+        maxReconnectDelay: 500,
+        ...options,
+    });
+    listenToClient(client, tell);
+    clients.set(who, makeOrders(client, tell));
+    tell('ready');
+}
 
 createInterface({ input: process.stdin })
     .on('line', (line) => {
-        const { order, ...fields } = JSON.parse(line);
-        orders[order](fields);
+        const { who, order, ...fields } = JSON.parse(line);
+        if (order === 'make') makeClient(who, fields);
+        else clients.get(who)[order](fields);
     })
     .on('close', () => process.exit(0));
-tell('ready');

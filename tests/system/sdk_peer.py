@@ -1,7 +1,7 @@
-"""sdk_peer.py URL OPTIONS: one client of the Python SDK, driven from outside.
+"""sdk_peer.py: clients of the Python SDK, driven from outside.
 
 Reads orders from standard input and writes what happens to standard output, each
-a line of JSON; sdk.py has the other end.
+a line of JSON with the number of the client; sdk.py has the other end.
 """
 import asyncio
 import json
@@ -10,63 +10,70 @@ import sys
 import centrifuge
 
 
-def tell(event, **fields):
-    print(json.dumps({'event': event, **fields}), flush=True)
-
-
 def person(info):
     return {'client': info.client, 'user': info.user, 'conn_info': info.conn_info}
 
 
 class ClientEvents(centrifuge.ClientEventHandler):
+    def __init__(self, tell):
+        self.tell = tell
+
     async def on_connected(self, ctx):
-        tell('connected', client=ctx.client, data=ctx.data)
+        self.tell('connected', client=ctx.client, data=ctx.data)
 
     async def on_connecting(self, ctx):
-        tell('connecting', code=ctx.code)
+        self.tell('connecting', code=ctx.code)
 
     async def on_disconnected(self, ctx):
-        tell('disconnected', code=ctx.code)
+        self.tell('disconnected', code=ctx.code)
 
     async def on_error(self, ctx):
-        tell('error', code=ctx.code)
+        self.tell('error', code=ctx.code)
 
 
 class SubscriptionEvents(centrifuge.SubscriptionEventHandler):
-    def __init__(self, channel):
+    def __init__(self, channel, tell):
         self.channel = channel
+        self.tell = tell
 
     async def on_subscribed(self, ctx):
         position = ctx.stream_position
-        tell('subscribed', channel=self.channel, recoverable=ctx.recoverable,
-             positioned=ctx.positioned, position=position and vars(position),
-             was_recovering=ctx.was_recovering, recovered=ctx.recovered)
+        self.tell('subscribed', channel=self.channel, recoverable=ctx.recoverable,
+                  positioned=ctx.positioned, position=position and vars(position),
+                  was_recovering=ctx.was_recovering, recovered=ctx.recovered)
 
     async def on_subscribing(self, ctx):
-        tell('subscribing', channel=self.channel, code=ctx.code)
+        self.tell('subscribing', channel=self.channel, code=ctx.code)
 
     async def on_unsubscribed(self, ctx):
-        tell('unsubscribed', channel=self.channel, code=ctx.code)
+        self.tell('unsubscribed', channel=self.channel, code=ctx.code)
 
     async def on_publication(self, ctx):
-        tell('publication', channel=self.channel, data=ctx.pub.data,
-             offset=ctx.pub.offset)
+        self.tell('publication', channel=self.channel, data=ctx.pub.data,
+                  offset=ctx.pub.offset)
 
     async def on_join(self, ctx):
-        tell('join', channel=self.channel, **person(ctx.info))
+        self.tell('join', channel=self.channel, **person(ctx.info))
 
     async def on_leave(self, ctx):
-        tell('leave', channel=self.channel, **person(ctx.info))
+        self.tell('leave', channel=self.channel, **person(ctx.info))
 
     async def on_error(self, ctx):
-        tell('sub_error', channel=self.channel, code=ctx.code)
+        self.tell('sub_error', channel=self.channel, code=ctx.code)
 
 
 class Orders:
-    def __init__(self, url, options):
+    """What a client can be told to do."""
+
+    def __init__(self, who, url, options):
+        self.who = who
         self.client = centrifuge.Client(
-            url, events=ClientEvents(), token=options.get('token', ''),
+            url, events=ClientEvents(self.tell), token=options.get('token', ''),
             min_reconnect_delay=0.05, max_reconnect_delay=0.5, proxy=None)
+        self.tell('ready')
+
+    def tell(self, event, **fields):
+        print(json.dumps({'who': self.who, 'event': event, **fields}), flush=True)
 
     async def connect(self):
         await self.client.connect()
@@ -78,7 +85,7 @@ class Orders:
         subscription = self.client.get_subscription(channel)
         if subscription is None:
             subscription = self.client.new_subscription(
-                channel, events=SubscriptionEvents(channel),
+                channel, events=SubscriptionEvents(channel, self.tell),
                 min_resubscribe_delay=0.05, max_resubscribe_delay=0.5, **(options or {}))
         await subscription.subscribe()
 
@@ -88,9 +95,9 @@ class Orders:
     async def publish(self, channel, data):
         code = await self._answer(self.client.publish(channel, data))
         if code is None:
-            tell('published', channel=channel, data=data)
+            self.tell('published', channel=channel, data=data)
         else:
-            tell('publish_error', channel=channel, data=data, code=code)
+            self.tell('publish_error', channel=channel, data=data, code=code)
 
     async def _answer(self, call, told=None):
         """None, or the code of what it failed with; TOLD gets the result."""
@@ -106,9 +113,9 @@ class Orders:
 
     async def _ask(self, event, channel, call, make):
         code = await self._answer(
-            call, lambda result: tell(event, channel=channel, **make(result)))
+            call, lambda result: self.tell(event, channel=channel, **make(result)))
         if code is not None:
-            tell(event + '_error', channel=channel, code=code)
+            self.tell(event + '_error', channel=channel, code=code)
 
     async def history(self, channel, limit=0, since=None, reverse=False):
         since = since and centrifuge.StreamPosition(**since)
@@ -138,12 +145,14 @@ async def main():
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    orders = Orders(sys.argv[1], json.loads(sys.argv[2]))
-    tasks = set()
-    tell('ready')
+    clients, tasks = {}, set()
     while line := await lines.readline():
         fields = json.loads(line)
-        task = asyncio.create_task(getattr(orders, fields.pop('order'))(**fields))
+        who, order = fields.pop('who'), fields.pop('order')
+        if order == 'make':
+            clients[who] = Orders(who, **fields)
+            continue
+        task = asyncio.create_task(getattr(clients[who], order)(**fields))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
