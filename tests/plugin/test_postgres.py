@@ -95,6 +95,8 @@ def make(server):
         made.append(store)
         if migrate:
             assert store.do('migrate')['code'] == 0
+            server.sql('ALTER TABLE %s ADD IF NOT EXISTS inserted bigserial'
+                       % store.table.replace('Messages', '"Messages"'))
         if start:
             assert store.do('start')['code'] == 0
             store.do('time', int(20000 * PATIENCE))
@@ -115,7 +117,7 @@ def store(make):
 def offsets(server, store, channel):
     """Those in the table, in the order in which they were inserted."""
     return [int(row[0]) for row in server.sql(
-        "SELECT \"offset\" FROM %s WHERE channel = '%s' ORDER BY ctid"
+        "SELECT \"offset\" FROM %s WHERE channel = '%s' ORDER BY inserted"
         % (store.table, channel))]
 
 
