@@ -146,6 +146,7 @@ struct journal_room {
 	uint64_t distrust; /* less room than it seems, as commits failed */
 	bool full; /* no more can be reserved */
 	int64_t tried_ms; /* when that was tried last */
+	int64_t counted_ms; /* when FREE was counted */
 };
 
 struct journal_syncer;

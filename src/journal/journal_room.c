@@ -9,9 +9,10 @@
  * always be drained: deleting takes pages too.
  *
  * What a transaction will use is a guess to the safe side.  While the disk is full,
- * pages that came free count as room, so that a spool that was drained takes again;
- * but a big record needs pages in a row, and a reader may hold them: each commit that
- * fails then makes us believe in less room.
+ * pages that came free count as room, so that a spool that was drained takes again.
+ * They are counted now and then, and what is used meanwhile is taken off.  But a big
+ * record needs pages in a row, and a reader may hold some: a commit that fails makes
+ * us believe in less room for a while.
  */
 #include "config.h"
 
@@ -25,7 +26,8 @@
 #define STEP ((uint64_t)16 << 20)
 #define LAST ((uint64_t)2 << 20)
 #define PAGES ((uint64_t)16 << 10) /* that a publication touches, beside its bytes */
-#define AGAIN_MS 500
+#define AGAIN_MS 500 /* between tries to reserve */
+#define COUNT_MS 50 /* between counts of free pages */
 
 /* posix_fallocate, so that every block is there, on any kind of filesystem. */
 static int
@@ -45,7 +47,16 @@ allocate(struct journal *j, uint64_t from, uint64_t to)
 	return rc;
 }
 
-/* Has WANT bytes ahead of the mark reserved, if it can be had. */
+static bool
+no_space(int rc)
+{
+	return rc == ENOSPC || rc == EDQUOT || rc == EFBIG;
+}
+
+/*
+ * Has WANT bytes ahead of the mark reserved, if it can be had.  Where reserving fails
+ * for another reason than space, things go as they do without: it is not insisted on.
+ */
 static bool
 reserve(struct journal *j, uint64_t want)
 {
@@ -58,7 +69,7 @@ reserve(struct journal *j, uint64_t want)
 		return true;
 	to = (r->high + want + STEP - 1) / STEP * STEP;
 	r->tried_ms = base_time_ms();
-	r->full = allocate(j, r->reserved, to) != 0;
+	r->full = no_space(allocate(j, r->reserved, to));
 	if (!r->full)
 		r->reserved = to;
 	return !r->full;
@@ -89,26 +100,42 @@ count_free(struct journal *j, size_t page)
 	return pages * page;
 }
 
+/* While the disk is full: what can be had. */
+static void
+look_again(struct journal *j, size_t page)
+{
+	struct journal_room *r = &j->room;
+	int64_t now = base_time_ms();
+	int dead;
+
+	if (now - r->tried_ms >= AGAIN_MS) {
+		if (reserve(j, STEP)) {
+			r->distrust = r->free = 0;
+			return;
+		}
+		r->distrust /= 2;
+		(void)JOURNAL_LMDB(mdb_reader_check(j->env, &dead));
+	} else if (now - r->counted_ms < COUNT_MS) {
+		return;
+	}
+	r->counted_ms = now;
+	r->free = count_free(j, page);
+}
+
 void
 journal_room_begin(struct journal *j)
 {
 	struct journal_room *r = &j->room;
 	MDB_envinfo info;
 	MDB_stat stat;
-	int dead;
 
 	r->used = 0;
 	if (JOURNAL_LMDB(mdb_env_info(j->env, &info)) != 0 ||
 	    JOURNAL_LMDB(mdb_env_stat(j->env, &stat)) != 0)
 		return; /* as it was at the last begin */
 	r->high = (info.me_last_pgno + 1) * stat.ms_psize;
-	if (r->full && base_time_ms() - r->tried_ms < AGAIN_MS)
-		return;
-	r->free = 0;
-	if (reserve(j, STEP))
-		return;
-	(void)JOURNAL_LMDB(mdb_reader_check(j->env, &dead));
-	r->free = count_free(j, stat.ms_psize);
+	if (r->full || !reserve(j, STEP))
+		look_again(j, stat.ms_psize);
 }
 
 bool
@@ -130,9 +157,8 @@ journal_room_committed(struct journal *j, bool well)
 	struct journal_room *r = &j->room;
 
 	if (!r->full)
-		r->distrust = 0;
-	else if (well)
-		r->distrust -= r->distrust / 16;
-	else
+		return;
+	r->free -= BASE_MIN(r->free, r->used);
+	if (!well)
 		r->distrust = BASE_MAX(STEP, 2 * r->distrust);
 }

@@ -46,7 +46,9 @@ sync_loop(void *arg)
 		s->asked = false;
 		s->busy = true;
 		pthread_mutex_unlock(&s->lock);
-		error = fdatasync(s->fd) < 0 ? errno : 0;
+		error = BASE_FAIL("journal.sync") ? EIO
+		    : fdatasync(s->fd) < 0        ? errno
+						  : 0;
 		pthread_mutex_lock(&s->lock);
 		s->error = error;
 		s->busy = false;

@@ -29,18 +29,30 @@ util_setup(void **state)
 	return 0;
 }
 
-int
-util_teardown(void **state)
+static int
+remove_all(const char *path)
 {
 	int status;
 	pid_t pid = fork();
 
-	(void)state;
 	if (pid == 0) {
-		execlp("rm", "rm", "-rf", util_dir, (char *)NULL);
+		execlp("rm", "rm", "-rf", path, (char *)NULL);
 		_exit(127);
 	}
 	return pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0 ? -1 : 0;
+}
+
+int
+util_teardown(void **state)
+{
+	(void)state;
+	return remove_all(util_dir);
+}
+
+void
+util_wipe(void)
+{
+	assert_int_equal(remove_all(util_path), 0);
 }
 
 unsigned

@@ -14,6 +14,8 @@ extern char util_path[UTIL_PATH]; /* of the journal in it */
 /* Of cmocka, before and after a test. */
 int util_setup(void **state);
 int util_teardown(void **state);
+/* Removes the journal, which is closed. */
+void util_wipe(void);
 /* Names in util_dir that begin with PREFIX. */
 unsigned util_count(const char *prefix);
 
