@@ -364,7 +364,7 @@ count_confirm(struct bench *b, const struct bench_pub *pub, uint32_t seq, uint64
 {
 	uint64_t sent = pub->sent[seq & (pub->n_sent - 1)];
 
-	/* Its time was written over when more were outstanding than there is room for. */
+	/* Written over when more were outstanding than there is room for. */
 	if (pub->seq - seq < pub->n_sent && sent >= b->win_from && sent < b->win_to)
 		bench_hist_add(&b->confirm, now > sent ? now - sent : 0);
 }
