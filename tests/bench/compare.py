@@ -418,15 +418,14 @@ def show(out, o, where, chosen, results):
             what(out, these, results)
 
 
-def update(path, text):
+def update(path, text, begin=BEGIN, end=END):
     """Puts the tables into a document, between its two marks."""
     old = pathlib.Path(path).read_text(encoding='utf-8')
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        sys.exit('compare.py: %s has no lines "%s" and "%s"' % (
-            path, BEGIN.strip(), END.strip()))
-    pathlib.Path(path).write_text(before + BEGIN + text + END + after, encoding='utf-8')
+    before, found_begin, rest = old.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        sys.exit('%s has no lines "%s" and "%s"' % (path, begin.strip(), end.strip()))
+    pathlib.Path(path).write_text(before + begin + text + end + after, encoding='utf-8')
 
 
 def options():
