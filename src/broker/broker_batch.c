@@ -396,6 +396,8 @@ answer_publish(struct broker *b, struct broker_item *item)
 	}
 	if ((out->flags & BROKER_OUT_PUSH) != 0 && !item->pushed)
 		broker_pub_push(b, item);
+	else if (item->made)
+		broker_pub_epoch(b, item->msg.channel, out->epoch);
 	if (item->known) {
 		stat_add(b->stat, broker_replayed, 1);
 	} else if (out->code != 0) {

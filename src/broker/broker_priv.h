@@ -140,7 +140,7 @@ struct broker_item {
 	size_t frame_len;
 	bool known; /* the outcome was found in a journal */
 	bool pushed; /* subscribers were told */
-	bool made; /* FOLLOW and HISTORY: the stream was made, it begins */
+	bool made; /* the stream was made though nothing was published in it */
 	bool again; /* a commit for it failed: it stays */
 };
 

@@ -274,8 +274,11 @@ exec_ordered(struct broker *b, struct broker_journal *bj, struct broker_item *it
 	/* The key first: a publication that cannot be remembered is not made. */
 	if (r == JOURNAL_OK)
 		r = put_key(b, bj, item, &place);
-	if (r == JOURNAL_FULL)
+	if (r == JOURNAL_FULL) {
+		item->made = place.created;
+		memcpy(item->out.epoch, place.epoch, sizeof(place.epoch));
 		return refuse_full(b, bj, item, &rules);
+	}
 	return r == JOURNAL_OK ? keep(b, bj, item, &rules, &place, p) : r;
 }
 
@@ -287,6 +290,7 @@ broker_pub_exec(struct broker *b, struct broker_journal *bj, struct broker_item 
 	int r;
 
 	item->out = (struct broker_outcome){.end = item->end, .slot = item->slot};
+	item->made = false;
 	if (used_key(b, bj, item, &r))
 		return r;
 	begin_text(&b->batch.frames, &item->msg, &p);

@@ -207,8 +207,8 @@ settle(struct stream *s)
 static bool
 begin(struct stream *s, const struct order_msg *m, struct tail *fresh)
 {
-	bool other = s->has_next &&
-	    memcmp(s->next_epoch, m->epoch.p, ORDER_EPOCH_LEN) != 0;
+	bool other =
+	    s->has_next && memcmp(s->next_epoch, m->epoch.p, ORDER_EPOCH_LEN) != 0;
 
 	if (other && s->tries < TRIES_MAX) {
 		/* The lane and the answer know of different epochs, and who is ahead

@@ -447,6 +447,48 @@ nor_without_time_for_tails(void **state)
 		run(i, NAMESPACE "tail_linger = 0\n");
 }
 
+/*
+ * A new broker publishes what has piled up, more than history has, and answers the
+ * worker's question in the same turn: all of it is in the lane, so nobody missed it.
+ */
+static void
+nor_when_the_answer_overtakes_the_lane(void **state)
+{
+	struct client *c = &clients[0];
+	unsigned before = losses;
+
+	(void)state;
+	seed = 1;
+	memset(clients, 0, sizeof(clients));
+	memset(&broker, 0, sizeof(broker));
+	play_told = told;
+	play_closed = closed;
+	play_start(NAMESPACE);
+	new_epoch();
+	subscribe(c);
+	c->placed = true;
+	settle(true);
+	publish(true);
+	settle(true);
+	play_answer(&(struct order_msg){.kind = ORDER_BROKER_HELLO});
+	while (play_turn())
+		;
+	play_turn();
+	for (unsigned i = 0; i < 2 * KEPT; i++)
+		publish(true);
+	/* Behind what the worker tells every new broker. */
+	for (unsigned i = 0; i < 10 && broker.n_answers == 0; i++)
+		take_question();
+	assert_int_equal(broker.n_answers, 1);
+	give_answer();
+	settle(true);
+	assert_int_equal(losses, before);
+	assert_true(c->subscribed);
+	assert_int_equal(c->offset, 2 * KEPT + 1);
+	leave(c);
+	play_stop();
+}
+
 int
 main(void)
 {
@@ -454,6 +496,7 @@ main(void)
 	    cmocka_unit_test(nobody_misses_anything),
 	    cmocka_unit_test(nor_without_memory_for_tails),
 	    cmocka_unit_test(nor_without_time_for_tails),
+	    cmocka_unit_test(nor_when_the_answer_overtakes_the_lane),
 	};
 
 	base_log_set_level(BASE_LOG_ERROR);
