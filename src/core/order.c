@@ -174,6 +174,12 @@ order_tell(struct order *o, const struct order_msg *msg)
 	return o->greeted && put(o, msg);
 }
 
+bool
+order_roomy(struct order *o)
+{
+	return ring_queue_roomy(o->out);
+}
+
 static void
 grow(struct order *o)
 {

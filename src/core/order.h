@@ -65,6 +65,9 @@ uint64_t order_ask(struct order *order, struct order_msg *msg, order_fn fn, void
 /* FN is not called any more.  0 and numbers that are not known are passed over. */
 void order_forget(struct order *order, uint64_t req);
 
+/* The queue is at most half full: for what comes in masses and can wait. */
+bool order_roomy(struct order *order);
+
 /* A message that has no answer.  False: the queue is full. */
 bool order_tell(struct order *order, const struct order_msg *msg) BASE_MUST_CHECK;
 

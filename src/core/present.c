@@ -80,7 +80,9 @@ again(void *arg, const struct hub_chan *chan, const struct hub_sub *sub)
 
 	if ((sub->flags & HUB_PRESENT) == 0)
 		return true;
-	p->full = !tell(p, ORDER_JOIN, ORDER_F_AGAIN, chan, sub->sess);
+	/* The commands of clients want room too. */
+	p->full = !order_roomy(p->env->order) ||
+	    !tell(p, ORDER_JOIN, ORDER_F_AGAIN, chan, sub->sess);
 	return !p->full;
 }
 

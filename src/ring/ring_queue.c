@@ -168,6 +168,12 @@ make_room(struct ring_queue_out *out, uint64_t end)
 	return -EAGAIN;
 }
 
+bool
+ring_queue_roomy(struct ring_queue_out *out)
+{
+	return make_room(out, out->tail + out->size / 2) == 0;
+}
+
 int
 ring_queue_put(struct ring_queue_out *out, struct ring_head *head,
     struct base_slice name, const struct iovec *body, int n_body)

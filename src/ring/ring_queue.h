@@ -102,6 +102,10 @@ int ring_queue_put(struct ring_queue_out *out, struct ring_head *head,
 /* End of what has been sent. */
 uint64_t ring_queue_tail(const struct ring_queue_out *out);
 
+/* True if at most half of the lane holds what the consumer is not done with: for what
+ * is to leave room to others. */
+bool ring_queue_roomy(struct ring_queue_out *out);
+
 /*
  * Takes over the taking end of SIDE.  FROM is where to start: an item's end that the
  * former owner has committed with its batch, valid for this segment alone
