@@ -22,6 +22,8 @@
 /* When an answer has another epoch the lane should say so soon, and at the right place
  * between the records. */
 #define EPOCH_TRIES 3
+/* When an answer is ahead of the lane by more than history has: it is to be read. */
+#define LANE_TRIES 5
 /* After an error, when nobody waits. */
 #define RETRY_MS 500
 
@@ -302,6 +304,14 @@ answered(struct stream *s, const struct order_msg *m)
 	}
 	if (s->state == STREAM_NEW)
 		return begin(s, m, &fresh);
+	if (s->state == STREAM_LIVE && fresh.last > s->tail.last &&
+	    tail_first(&fresh) > s->tail.last + 1 && s->tries < LANE_TRIES) {
+		/* What history has dropped may lie in the lane, not read yet. */
+		s->verify = true;
+		tail_free(&fresh);
+		once_more(s);
+		return false;
+	}
 	if (fresh.last > s->tail.last)
 		whole = extend(s, &fresh);
 	else
@@ -310,6 +320,8 @@ answered(struct stream *s, const struct order_msg *m)
 		absorb(s, true);
 		if (settle(s) && whole)
 			stat_add(s->streams->env->stat, healed, 1);
+	} else {
+		s->tries = 0;
 	}
 	return true;
 }
