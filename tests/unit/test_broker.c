@@ -387,6 +387,51 @@ says_what_is_full(void **state)
 	assert_int_equal(stat_get(util.stat, broker_refused), 2);
 }
 
+/* A channel that begins anew with a publication that finds no room: whoever follows
+ * the old one has to know before the next one comes. */
+static void
+begins_with_a_refusal(void **state)
+{
+	static const char more[] =
+	    "history_total = 1m\n"
+	    "namespace \"brief\" { history_size = 5 history_ttl = 1s "
+	    "history_meta_ttl = 1s }\n";
+	char old[ORDER_EPOCH_LEN], fresh[ORDER_EPOCH_LEN];
+	static char data[60002];
+	struct base_slice name, text;
+	struct order_msg answer;
+	struct ring_head head;
+	unsigned n = 0;
+
+	(void)state;
+	memset(data, 'x', sizeof(data) - 1);
+	data[0] = data[sizeof(data) - 2] = '"';
+	util_conf(more);
+	util_world((struct util_sizes){1u << 20, 1u << 20});
+	util_broker();
+	util_interest("brief:a");
+	answer = util_publish("brief:a", NULL, "1");
+	placed(&answer, 1, old);
+	util_epoch_is("brief:a", fresh);
+	assert_true(util_pushed(&head, &name, &text));
+	do {
+		char channel[32];
+
+		snprintf(channel, sizeof(channel), "hist:%u", n);
+		answer = util_publish(channel, NULL, data);
+	} while (answer.code == 0 && n++ < 40);
+	util_text_is(answer.data, "history is full, try again");
+	usleep(1100000);
+	answer = util_publish("brief:a", NULL, data);
+	assert_int_equal(answer.code, PROTO_ERROR_INTERNAL);
+	util_epoch_is("brief:a", fresh);
+	assert_memory_not_equal(fresh, old, sizeof(old));
+	util_no_push();
+	answer = util_publish("brief:a", NULL, "1");
+	placed(&answer, 1, old);
+	assert_memory_equal(fresh, old, sizeof(old));
+}
+
 static void
 lives_without_journal(void **state)
 {
@@ -426,6 +471,7 @@ main(void)
 	    TEST(goes_on),
 	    TEST(refuses_strangers),
 	    TEST(says_what_is_full),
+	    TEST(begins_with_a_refusal),
 	    TEST(lives_without_journal),
 	};
 
