@@ -161,14 +161,15 @@ fail_item(struct broker *b, struct broker_journal *bj, struct broker_item *item)
 
 	switch (item->msg.kind) {
 	case ORDER_PUBLISH:
-	case ORDER_FOLLOW:
-	case ORDER_HISTORY:
 	case ORDER_DEAD_RETRY:
 	case ORDER_DEAD_DROP:
 		item->out = (struct broker_outcome){.end = item->end,
 		    .slot = item->slot,
 		    .code = PROTO_ERROR_INTERNAL,
 		    .text = (uint32_t)text};
+		break;
+	case ORDER_FOLLOW:
+	case ORDER_HISTORY: /* what is there can be read all the same */
 		item->made = false;
 		break;
 	default: /* what the archiver has said must not be forgotten */
@@ -422,17 +423,8 @@ answer_question(struct broker *b, struct broker_item *item)
 {
 	const struct order_msg *m = &item->msg;
 
-	if (m->kind == ORDER_FOLLOW || m->kind == ORDER_HISTORY) {
-		if (item->out.code != 0) {
-			broker_reply_error(b, item->slot,
-			    m->kind == ORDER_FOLLOW ? ORDER_FOLLOWED : ORDER_HISTORY_IS,
-			    m->req, (enum proto_error)item->out.code,
-			    (enum broker_text)item->out.text);
-			return;
-		}
-		if (item->made)
-			broker_pub_epoch(b, m->channel, item->out.epoch);
-	}
+	if (item->made)
+		broker_pub_epoch(b, m->channel, item->out.epoch);
 	if (broker_reply_busy(b, item->slot))
 		broker_reply_put_off(b, item->slot, m);
 	else if (m->kind == ORDER_PRESENCE)

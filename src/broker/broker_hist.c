@@ -217,7 +217,8 @@ follow(struct broker *b, unsigned slot, const struct query *q)
 		    broker_journal_down(q->bj));
 		return;
 	}
-	answer(b, slot, q, (struct base_slice){b->list.p + n.at, b->list.len - n.at});
+	base_buf_drop(&b->list, n.at);
+	answer(b, slot, q, (struct base_slice){b->list.p, b->list.len});
 }
 
 /* Adds the window's part of the answer.  False: it failed and was answered. */
@@ -263,11 +264,13 @@ history(struct broker *b, unsigned slot, struct query *q, struct base_slice old)
 {
 	struct broker_rows rows = {
 	    .list = &b->list, .max = b->conf->history_reply, .limit = q->limit};
-	bool late;
+	bool late = false;
 
 	b->list.len = 0;
-	journal_figures(q->bj->j, &q->bj->figures);
-	late = q->bj->figures.spool_records > 0;
+	if (old.len > 0) {
+		journal_figures(q->bj->j, &q->bj->figures);
+		late = q->bj->figures.spool_records > 0;
+	}
 	if (q->reverse) {
 		if (q->upper <= q->extent.top + 1 && q->upper > q->first &&
 		    !add_window(b, slot, q, q->upper, &rows))

@@ -18,10 +18,11 @@
 
 #define RETRY_MS 1000
 #define SELDOM_MS 10000
+/* What happened then is still the state of things. */
+#define RECENT_MS 3000
 /* Of streams, keys and histories, in one look a second. */
 #define SWEEP_BUDGET 2000
 
-/* A journal that is down is not asked for its figures. */
 static const char *const names[BROKER_JOURNALS] = {
     [BROKER_HISTORY] = "history",
     [BROKER_SPOOL] = "spool",
@@ -156,6 +157,7 @@ void
 broker_journal_failed(struct broker *b, struct broker_journal *bj)
 {
 	stat_add(b->stat, broker_commit_errors, 1);
+	bj->trouble_ms = b->now_ms;
 	if (bj->j == NULL || !broker_seldom(&bj->trouble, b->now_ms))
 		return;
 	log_error(LOG_BROKER,
@@ -196,6 +198,12 @@ add_up(struct broker *b)
 	stat_set(b->stat, journal_file_bytes, h->file_bytes + s->file_bytes);
 }
 
+static bool
+recent(const struct broker *b, int64_t ms)
+{
+	return ms != 0 && b->now_ms - ms < RECENT_MS;
+}
+
 /* As of stat_list.h. */
 static unsigned
 spool_state(const struct broker *b)
@@ -205,9 +213,10 @@ spool_state(const struct broker *b)
 	for (unsigned i = 0; i < BROKER_JOURNALS; i++) {
 		const struct broker_journal *bj = &b->journals[i];
 
-		if (bj->j == NULL || bj->figures.disk_full || b->now_ms < bj->retry_ms)
+		if (bj->j == NULL || bj->figures.disk_full ||
+		    recent(b, bj->trouble_ms))
 			return 2;
-		if (bj->full.next_ms > b->now_ms)
+		if (recent(b, bj->full_ms))
 			state = 1;
 	}
 	return state;

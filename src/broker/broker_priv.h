@@ -76,7 +76,8 @@ struct broker_journal {
 	bool sync;
 	bool open; /* a transaction is */
 	int64_t retry_ms; /* when it is opened again */
-	struct broker_seldom trouble, full;
+	struct broker_seldom trouble, full; /* log */
+	int64_t trouble_ms, full_ms; /* when it last failed, or was full */
 	/* Outcomes of requests that are not given back, the oldest first. */
 	struct broker_outcome *kept;
 	size_t n_kept, cap_kept;

@@ -173,6 +173,7 @@ refuse_full(struct broker *b, struct broker_journal *bj, struct broker_item *ite
 		bj->figures.history_bytes < b->conf->history_total))
 		text = BROKER_TEXT_SPOOL_FULL;
 	refuse(item, PROTO_ERROR_INTERNAL, text);
+	bj->full_ms = b->now_ms;
 	if (broker_seldom(&bj->full, b->now_ms))
 		log_error(LOG_BROKER,
 		    "%s takes no more publications: %s spool_bytes=%llu "

@@ -49,6 +49,7 @@ static struct shared {
 } *shared;
 
 static struct ring_seg *seg;
+static struct ring_interest *interest;
 static struct conf *conf;
 static char dir[] = "/tmp/chatd-stress.XXXXXX";
 
@@ -148,7 +149,7 @@ publisher(unsigned slot)
 			    shared->answered[slot]);
 		nap(200);
 	}
-	exit(0);
+	_exit(0);
 }
 
 /* ---- the broker ---- */
@@ -303,7 +304,6 @@ make_world(void)
 	    .interest_buckets = 64,
 	    .stat_size = 4096};
 	struct base_buf text = {0}, errors = {0};
-	struct ring_interest *interest;
 	char err[256];
 
 	if (mkdtemp(dir) == NULL ||
@@ -343,6 +343,10 @@ remove_world(void)
 		_exit(127);
 	}
 	waitpid(pid, &status, 0);
+	ring_reader_free(reader);
+	ring_interest_close(interest);
+	ring_seg_free(seg);
+	conf_free(conf);
 }
 
 int
