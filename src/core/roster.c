@@ -140,8 +140,8 @@ roster_turn(struct roster *r)
 	}
 	if (r->at < end && !full)
 		return true;
-	/* There is nothing to do before the broker has made room; the commands of clients
-	 * want some too. */
+	/* There is nothing to do before the broker has made room; the commands of
+	 * clients want some too. */
 	if (!order_roomy(r->env->order) || !tell(r, a, r->at < end))
 		return false;
 	if (r->at == end)

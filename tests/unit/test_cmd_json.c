@@ -200,6 +200,8 @@ test_refused(void **state)
 		"{'publish':{'channel':'a','data':}}",
 		"{'publish':{'data':1,'data':2}}",
 		"{'publish':{'removed':0}}",
+		"{'publish':{'idempotency_key':1}}",
+		"{'publish':{'idempotency_key':'a','idempotency_key':'a'}}",
 		"{'publish':{'key':1}}", "{'publish':{'type':1.0}}",
 		"{'history':{'since':[]}}",
 		"{'history':{'since':{'offset':-1}}}",
@@ -322,6 +324,15 @@ test_publish(void **state)
 	assert_slice(cmd.publish.key, "k");
 	assert_true(cmd.publish.removed);
 	assert_int_equal(cmd.publish.channel.len, 0);
+	assert_false(cmd.publish.has_key);
+	must_parse("{'publish':{'channel':'c','idempotency_key':'a\\u0041'}}", &cmd);
+	assert_true(cmd.publish.has_key);
+	assert_slice(cmd.publish.idempotency_key, "aA");
+	must_parse("{'publish':{'idempotency_key':''}}", &cmd);
+	assert_true(cmd.publish.has_key);
+	assert_int_equal(cmd.publish.idempotency_key.len, 0);
+	must_parse("{'publish':{'idempotency_key':null}}", &cmd);
+	assert_false(cmd.publish.has_key);
 }
 
 static void
@@ -456,6 +467,68 @@ test_errors(void **state)
 	    "bad request");
 }
 
+/* Shows the strings of a list that ends with NULL. */
+static bool
+next_text(void *arg, struct base_slice *json_r)
+{
+	const char ***at = arg;
+
+	if (**at == NULL)
+		return false;
+	*json_r = (struct base_slice){**at, strlen(**at)};
+	++*at;
+	return true;
+}
+
+static void
+test_ordered(void **state)
+{
+	const char *pubs[] = {"{\"data\":1}", "{}", NULL}, **at = pubs;
+	struct cmd_subscribe_result r = {.was_recovering = true};
+	struct cmd_history_result h = {.epoch = SLICE("e"),
+	    .publications = next_text,
+	    .publications_arg = &at};
+
+	(void)state;
+	cmd_json_subscribe(&out, 2, &r);
+	assert_out("{'id':2,'subscribe':{'was_recovering':true}}");
+	r = (struct cmd_subscribe_result){0};
+	cmd_json_subscribe(&out, 2, &r);
+	assert_out("{'id':2,'subscribe':{}}");
+	r = (struct cmd_subscribe_result){
+	    .positioned = true, .recoverable = true, .epoch = SLICE("abc"), .offset = 5};
+	cmd_json_subscribe(&out, 2, &r);
+	assert_out("{'id':2,'subscribe':{'recoverable':true,'epoch':'abc','offset':5,"
+		   "'positioned':true}}");
+	r.recovered = r.was_recovering = true;
+	r.offset = 0;
+	r.publications = next_text;
+	r.publications_arg = &at;
+	cmd_json_subscribe(&out, 2, &r);
+	assert_out("{'id':2,'subscribe':{'recoverable':true,'epoch':'abc',"
+		   "'publications':[{'data':1},{}],'recovered':true,'positioned':true,"
+		   "'was_recovering':true}}");
+	at = pubs;
+	cmd_json_history(&out, 3, &h);
+	assert_out("{'id':3,'history':{'publications':[{'data':1},{}],'epoch':'e',"
+		   "'offset':0}}");
+	cmd_json_history(&out, 3, &h);
+	assert_out("{'id':3,'history':{'publications':[],'epoch':'e','offset':0}}");
+	cmd_json_presence_begin(&out, 4);
+	cmd_json_presence_end(&out);
+	assert_out("{'id':4,'presence':{'presence':{}}}");
+	cmd_json_presence_begin(&out, 4);
+	cmd_json_presence_add(&out, true, SLICE("a"), SLICE("{\"user\":\"\"}"));
+	cmd_json_presence_add(&out, false, SLICE("b"), SLICE("{}"));
+	cmd_json_presence_end(&out);
+	assert_out("{'id':4,'presence':{'presence':{'a':{'user':''},'b':{}}}}");
+	cmd_json_presence_stats(&out, 5, 0, 2);
+	assert_out("{'id':5,'presence_stats':{'num_clients':0,'num_users':2}}");
+	cmd_json_error_text(&out, 6, PROTO_ERROR_INTERNAL, SLICE("the disk is full"));
+	assert_out("{'id':6,'error':{'code':100,'message':'the disk is full',"
+		   "'temporary':true}}");
+}
+
 static void
 test_pushes(void **state)
 {
@@ -505,6 +578,7 @@ main(void)
 		cmocka_unit_test(test_others),
 		cmocka_unit_test(test_scratch),
 		cmocka_unit_test(test_replies),
+		cmocka_unit_test(test_ordered),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_pushes),
 	};

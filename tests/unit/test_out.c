@@ -272,6 +272,119 @@ all_of_a_turn_in_one_write_and_in_order(void **state)
 	stop();
 }
 
+/* A reply that confirms a publication stands behind its push, and what follows it
+ * too; but what is a subscriber's first word stands before all pushes. */
+static void
+late_frames_follow_the_pushes(void **state)
+{
+	char part[32];
+
+	(void)state;
+	net_world_start(1, "");
+	for (unsigned i = 0; i < 2; i++) {
+		attach_peer(i, NULL);
+		join(i, "a");
+	}
+	/* Both take turns, so that what each gets does not lie together at first. */
+	for (unsigned n = 0; n < 3; n++)
+		for (unsigned i = 0; i < 2; i++) {
+			if (n == 0)
+				send_text(i, "{\"id\":50,\"rpc\":{\"method\":\"x\"}}");
+			publish(i, "a", n, 10);
+			send_text(i, "{\"id\":51,\"rpc\":{\"method\":\"x\"}}");
+			event_base_loop(
+			    net_world.net.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		}
+	net_world_turn();
+	for (unsigned i = 0; i < 2; i++) {
+		receive(i);
+		expect_text(i, "\"id\":50");
+		for (unsigned k = 0; k < 6; k++) {
+			snprintf(part, sizeof(part), "\"data\":\"%u ", k / 2);
+			expect_text(i, part);
+		}
+		for (unsigned n = 0; n < 3; n++) {
+			snprintf(part, sizeof(part), "\"id\":%u,\"publish\"", n + 100);
+			expect_text(i, part);
+			expect_text(i, "\"id\":51");
+		}
+		assert_int_equal(peers[i].in.len, 0);
+	}
+	/* The reply to subscribe takes those before it along. */
+	publish(0, "b", 1, 10);
+	send_text(0, "{\"id\":60,\"subscribe\":{\"channel\":\"b\"}}");
+	send_text(0, "{\"id\":61,\"rpc\":{\"method\":\"x\"}}");
+	publish(0, "b", 2, 10);
+	send_text(0, "{\"id\":62,\"rpc\":{\"method\":\"x\"}}");
+	net_world_turn();
+	receive(0);
+	expect_text(0, "\"id\":101,\"publish\"");
+	expect_text(0, "\"id\":60,\"subscribe\"");
+	expect_text(0, "\"id\":61");
+	expect_text(0, "\"data\":\"2 ");
+	expect_text(0, "\"id\":102,\"publish\"");
+	expect_text(0, "\"id\":62");
+	assert_int_equal(peers[0].in.len, 0);
+	stop();
+}
+
+static void
+late_frames_come_before_the_end(void **state)
+{
+	uint8_t first = 0;
+	const char *text;
+
+	(void)state;
+	net_world_start(1, "");
+	attach_peer(0, NULL);
+	join(0, "a");
+	publish(0, "a", 1, 10);
+	send_text(0, "no command");
+	net_world_turn();
+	receive(0);
+	expect_text(0, "\"id\":101,\"publish\"");
+	text = next_frame(0, &first);
+	assert_non_null(text);
+	assert_int_equal(first, WS_FIN | WS_CLOSE);
+	assert_int_equal((uint8_t)text[0] << 8 | (uint8_t)text[1], 3501);
+	assert_int_equal(peers[0].in.len, 0);
+	stop();
+}
+
+/* One that is told of its own publications and does not listen. */
+static void
+cuts_a_slow_publisher(void **state)
+{
+	uint8_t first = 0;
+	unsigned pushes = 0, replies = 0;
+	const char *text;
+
+	(void)state;
+	net_world_start(1, "output_buffer = 20000\n");
+	attach_peer(0, NULL);
+	join(0, "a");
+	for (unsigned n = 0; n < 20000 && state_of(0) == CONN_WS; n++) {
+		publish(0, "a", n, 100);
+		net_world_turn();
+	}
+	assert_int_equal(state_of(0), CONN_CLOSING);
+	for (unsigned k = 0; k < 1000; k++) {
+		receive(0);
+		net_world_turn();
+	}
+	while ((text = next_frame(0, &first)) != NULL && first == (WS_FIN | WS_TEXT)) {
+		if (strstr(text, "\"push\"") != NULL)
+			pushes++;
+		else
+			assert_true(pushes > replies++);
+	}
+	assert_true(replies > 0 && pushes - replies <= 1);
+	assert_int_equal(first, WS_FIN | WS_CLOSE);
+	assert_int_equal((uint8_t)text[0] << 8 | (uint8_t)text[1], 3008);
+	assert_int_equal(peers[0].in.len, 0);
+	stop();
+}
+
 /* All that comes is whole frames: numbered ones, then 3008, then the end. */
 static unsigned
 expect_cut(unsigned i)
@@ -617,6 +730,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(late_frames_follow_the_pushes),
+	    cmocka_unit_test(late_frames_come_before_the_end),
+	    cmocka_unit_test(cuts_a_slow_publisher),
 	    cmocka_unit_test(all_of_a_turn_in_one_write_and_in_order),
 	    cmocka_unit_test(slow_client_is_cut_between_frames),
 	    cmocka_unit_test(slow_tls_client_is_cut_between_frames),
