@@ -10,11 +10,9 @@
 #include <string.h>
 
 #include "base/base_rand.h"
-#include "base/base_time.h"
+#include "core/pub.h"
 #include "core/sess_cmd.h"
 #include "core/sess_op.h"
-#include "proto/cmd_json.h"
-#include "proto/ws_frame.h"
 
 #define KEY_MAX 128 /* bytes of an idempotency key */
 
@@ -44,11 +42,9 @@ within_rate(struct sess *s)
 	return true;
 }
 
-/* The push as one WebSocket frame, made once for all who get it. */
 static struct base_slice
 encode_push(struct sess *s, const struct cmd_publish *c)
 {
-	struct base_buf *b = &s->env->frame;
 	char id[BASE_UUID_LEN + 1];
 	const char *user = sess_user(s);
 	struct cmd_client_info info = {
@@ -56,18 +52,9 @@ encode_push(struct sess *s, const struct cmd_publish *c)
 	    .client = {id, BASE_UUID_LEN},
 	    .conn_info = {s->info, s->info_len},
 	};
-	uint8_t head[WS_HEAD_MAX];
-	size_t n;
 
 	base_uuid_text(s->id, id);
-	b->len = 0;
-	base_buf_room(b, WS_HEAD_MAX);
-	b->len = WS_HEAD_MAX;
-	cmd_json_pub(b, c->channel, c->data, &info);
-	/* The head's length depends on the text's: it ends where the text begins. */
-	n = ws_frame_head(head, WS_FIN | WS_TEXT, b->len - WS_HEAD_MAX);
-	memcpy(b->p + WS_HEAD_MAX - n, head, n);
-	return (struct base_slice){b->p + WS_HEAD_MAX - n, b->len - WS_HEAD_MAX + n};
+	return pub_frame(s->env, c->channel, c->data, &info);
 }
 
 /* False: it is too large for a record of the ring. */
@@ -76,16 +63,12 @@ put_in_lane(struct sess *s, struct base_slice name, struct base_slice frame,
     uint64_t hash, uint64_t mask)
 {
 	struct sess_env *env = s->env;
-	struct ring_head head = {
-	    .chan = hash, .mask = mask, .time = base_time_wall_ns(), .type = RING_DATA};
-	struct iovec body = {(void *)(uintptr_t)frame.p, frame.len};
 
 	/* Data and the publisher's info, each of which may be as large as a message. */
-	if (name.len + frame.len > ring_lane_max(env->lane))
+	if (!pub_fits(env, name, frame))
 		return false;
 	env->ops->make_room(s, name.len + frame.len);
-	ring_lane_put(env->lane, &head, name, &body, 1);
-	env->wake_mask |= mask;
+	pub_put(env, name, frame, hash, mask);
 	return true;
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/base_mem.h"
+#include "core/order.h"
 #include "net/conn.h"
 #include "proto/json_wr.h"
 
@@ -62,6 +63,7 @@ api_error(struct api_call *call, enum proto_error code, struct base_slice text)
 void
 api_drop(struct api_call *call)
 {
+	order_forget(call->conn->net->env->order, call->req);
 	call->conn->http.call = NULL;
 	free(call);
 }
@@ -92,7 +94,34 @@ api_request(struct conn *c, const struct api_method *method, struct base_slice b
 	base_buf_free(&scratch);
 }
 
-/* ---- methods ---- */
+/* ---- the broker ---- */
+
+bool
+api_answered(struct api_call *call, const struct order_msg *answer)
+{
+	call->req = 0;
+	if (answer->code == 0)
+		return true;
+	api_error(call, (enum proto_error)answer->code, answer->data);
+	return false;
+}
+
+void
+api_ask(struct api_call *call, struct order_msg *msg,
+    void (*fn)(void *call, const struct order_msg *answer))
+{
+	struct order *order = call->conn->net->env->order;
+
+	if (!order_fits(order, msg)) {
+		api_error(call, PROTO_ERROR_LIMIT_EXCEEDED, TEXT(""));
+		return;
+	}
+	call->req = order_ask(order, msg, fn, call);
+	if (call->req == 0)
+		api_error(call, PROTO_ERROR_INTERNAL, TEXT(""));
+}
+
+/* ---- info ---- */
 
 static void
 add_text(struct base_buf *out, const char *name, const char *text)
@@ -154,6 +183,9 @@ api_find(struct base_slice path, unsigned serve)
 {
 	const struct api_method *m = find(methods, BASE_COUNT(methods), path, serve);
 
-	return m != NULL ? m
-			 : find(api_admin_methods, api_admin_n_methods, path, serve);
+	if (m == NULL)
+		m = find(api_order_methods, api_order_n_methods, path, serve);
+	if (m == NULL)
+		m = find(api_admin_methods, api_admin_n_methods, path, serve);
+	return m;
 }

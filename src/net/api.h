@@ -20,7 +20,7 @@ struct api_args {
 	struct base_slice channel, data, b64data, idempotency_key, pattern, epoch;
 	uint64_t offset, number;
 	int64_t limit;
-	bool reverse, since;
+	bool reverse, since, memory;
 };
 
 enum api_type {
@@ -75,6 +75,14 @@ void api_result(struct api_call *call, struct base_slice members);
 /* TEXT empty: the code's own. */
 void api_error(struct api_call *call, enum proto_error code, struct base_slice text);
 
+/* What most methods do with an answer of the broker: an error is passed on, and
+ * false says that the call is over. */
+bool api_answered(struct api_call *call, const struct order_msg *answer);
+
+/* Asks the broker; FN gets CALL, which an error may have ended before. */
+void api_ask(struct api_call *call, struct order_msg *msg,
+    void (*fn)(void *call, const struct order_msg *answer));
+
 /* ---- api_args.c ---- */
 
 /*
@@ -84,9 +92,11 @@ void api_error(struct api_call *call, enum proto_error code, struct base_slice t
 bool api_args_read(const struct api_method *method, struct base_slice body,
     struct base_buf *scratch, struct api_args *args, bool *missing_r) BASE_MUST_CHECK;
 
-/* ---- api_admin.c: for operators alone ---- */
+/* ---- the methods, by who has them ---- */
 
-extern const struct api_method api_admin_methods[];
+extern const struct api_method api_order_methods[]; /* back ends and operators */
+extern const size_t api_order_n_methods;
+extern const struct api_method api_admin_methods[]; /* operators alone */
 extern const size_t api_admin_n_methods;
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include "config.h"
 
+#include "core/order.h"
 #include "net/api.h"
 #include "net/health.h"
 #include "proto/json_wr.h"
@@ -68,9 +69,92 @@ run_spool(struct api_call *call, const struct api_args *args)
 	reply(call, &out);
 }
 
+/* ---- dead letters ---- */
+
+/* Each journal counts its own; "memory": of namespaces with ack = memory. */
+static void
+ask_dead(struct api_call *call, const struct api_args *args, enum order_kind kind,
+    void (*fn)(void *call, const struct order_msg *answer))
+{
+	struct order_msg m = {.kind = kind,
+	    .number = args->number,
+	    .limit = (int32_t)BASE_MIN(BASE_MAX(args->limit, 0), INT32_MAX),
+	    .flags = args->memory ? ORDER_F_MEMORY : 0};
+
+	api_ask(call, &m, fn);
+}
+
+static void
+on_dead(void *arg, const struct order_msg *answer)
+{
+	struct api_call *call = arg;
+	struct base_slice list = answer->data;
+	struct base_buf out = {0};
+	struct order_pub letter;
+
+	if (!api_answered(call, answer))
+		return;
+	json_wr_key(&out, "dead");
+	base_buf_byte(&out, '[');
+	while (order_pub_next(&list, &letter) > 0) {
+		json_wr_next(&out);
+		json_wr_raw(&out, letter.json);
+	}
+	base_buf_byte(&out, ']');
+	reply(call, &out);
+}
+
+static void
+on_done(void *arg, const struct order_msg *answer)
+{
+	struct api_call *call = arg;
+	struct base_buf out = {0};
+
+	if (!api_answered(call, answer))
+		return;
+	add(&out, "done", answer->number);
+	reply(call, &out);
+}
+
+static void
+run_dead(struct api_call *call, const struct api_args *args)
+{
+	ask_dead(call, args, ORDER_DEAD_LIST, on_dead);
+}
+
+static void
+run_dead_retry(struct api_call *call, const struct api_args *args)
+{
+	ask_dead(call, args, ORDER_DEAD_RETRY, on_done);
+}
+
+static void
+run_dead_drop(struct api_call *call, const struct api_args *args)
+{
+	ask_dead(call, args, ORDER_DEAD_DROP, on_done);
+}
+
+/* ---- the table ---- */
+
+static const struct api_member list_members[] = {
+    {"after", API_UINT, offsetof(struct api_args, number), false},
+    {"limit", API_INT, offsetof(struct api_args, limit), false},
+    {"memory", API_BOOL, offsetof(struct api_args, memory), false},
+};
+
+static const struct api_member letter_members[] = {
+    {"number", API_UINT, offsetof(struct api_args, number), true}, /* 0: all */
+    {"memory", API_BOOL, offsetof(struct api_args, memory), false},
+};
+
+#define MEMBERS(list) list, BASE_COUNT(list)
+
 const struct api_method api_admin_methods[] = {
     {"/admin/status", CONF_SERVE_ADMIN, NULL, 0, run_status},
     {"/admin/spool", CONF_SERVE_ADMIN, NULL, 0, run_spool},
+    {"/admin/dead", CONF_SERVE_ADMIN, MEMBERS(list_members), run_dead},
+    {"/admin/dead_retry", CONF_SERVE_ADMIN, MEMBERS(letter_members), run_dead_retry},
+    {"/admin/dead_drop", CONF_SERVE_ADMIN, MEMBERS(letter_members), run_dead_drop},
 };
 
 const size_t api_admin_n_methods = BASE_COUNT(api_admin_methods);

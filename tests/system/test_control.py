@@ -347,3 +347,209 @@ def test_metrics_have_the_pages_of_all_processes(make_server):
         assert '\n' + line in '\n' + text, line
     names = [line.split()[2] for line in text.splitlines() if line.startswith('# TYPE')]
     assert len(names) == len(set(names))
+
+
+# ---- the API -------------------------------------------------------------------------
+
+ORDERED = {
+    '': {'subscribe': 'anyone', 'publish': 'anyone'},
+    'log': {'subscribe': 'anyone', 'publish': 'anyone', 'history_size': 5,
+            'history_for': 'anyone'},
+    'room': {'subscribe': 'anyone', 'presence': True, 'presence_for': 'anyone'},
+}
+
+
+@pytest.fixture(name='ordered')
+def ordered_server(make_server):
+    return make_server(workers=2, namespaces=ORDERED)
+
+
+def result(server, method, **args):
+    reply = call(server, '/api/' + method, args)
+    assert set(reply) == {'result'}, reply
+    return reply['result']
+
+
+def error(server, method, **args):
+    reply = call(server, '/api/' + method, args)
+    assert set(reply) == {'error'}, reply
+    assert set(reply['error']) == {'code', 'message'}
+    return reply['error']['code']
+
+
+@pytest.mark.parametrize('channel', ['plain', 'log:a'])
+def test_publish_reaches_the_subscribers(ordered, client, channel):
+    clients = [client(ordered) for _ in range(3)]
+    for one in clients:
+        one.subscribe(channel)
+    place = result(ordered, 'publish', channel=channel, data={'x': [1, 'é']})
+    assert set(place) == (set() if channel == 'plain' else {'offset', 'epoch'})
+    for one in clients:
+        pub = one.push()['pub']
+        assert pub['data'] == {'x': [1, 'é']} and 'info' not in pub
+
+
+def test_publish_keeps_the_bytes(ordered, client):
+    one = client(ordered)
+    one.subscribe('a')
+    with control.connect(path_of(ordered)) as sock:
+        sock.sendall(control.request('/api/publish',
+                                     b'{"channel":"a", "data": {"a" :1.50e0}}'))
+        assert answer(sock)[2] == b'{"result":{}}'
+    one.push()
+    assert '"data":{"a" :1.50e0}' in one.last_line
+
+
+def test_publish_in_base64(ordered, client):
+    one = client(ordered)
+    one.subscribe('a')
+    result(ordered, 'publish', channel='a', b64data='eyJhIjoyfQ==', data=1)
+    assert one.push()['pub']['data'] == {'a': 2}
+    assert error(ordered, 'publish', channel='a', b64data='///=') == 107
+    assert error(ordered, 'publish', channel='a', b64data='e30') == 107
+    assert error(ordered, 'publish', channel='a', b64data='eyJh') == 107
+
+
+def test_null_is_data(ordered, client):
+    one = client(ordered)
+    one.subscribe('a')
+    assert result(ordered, 'publish', channel='a', data=None) == {}
+    assert one.push()['pub']['data'] is None
+
+
+@pytest.mark.parametrize('channel', ['plain', 'log:k'])
+def test_an_idempotency_key_is_used_once(ordered, client, channel):
+    one = client(ordered)
+    one.subscribe(channel)
+    args = {'channel': channel, 'idempotency_key': 'k1'}
+    first = result(ordered, 'publish', **args, data=1)
+    assert result(ordered, 'publish', **args, data=2) == first
+    result(ordered, 'publish', channel=channel, data=3)
+    assert [one.push()['pub']['data'] for _ in range(2)] == [1, 3]
+
+
+def test_history(ordered):
+    places = [result(ordered, 'publish', channel='log:h', data=n) for n in range(7)]
+    top = {'offset': 7, 'epoch': places[0]['epoch']}
+    assert places[-1] == top
+
+    def history(**args):
+        got = result(ordered, 'history', channel='log:h', **args)
+        assert {'offset': got['offset'], 'epoch': got['epoch']} == top
+        assert all(pub['data'] == pub['offset'] - 1 for pub in got['publications'])
+        return [pub['offset'] for pub in got['publications']]
+    assert history() == []
+    assert history(limit=-1) == [3, 4, 5, 6, 7]
+    assert history(limit=2) == [3, 4]
+    assert history(limit=2, reverse=True) == [7, 6]
+    since = {'offset': 5, 'epoch': top['epoch']}
+    assert history(limit=10, since=since) == [6, 7]
+    assert history(limit=10, since=since, reverse=True) == [4, 3]
+
+
+def test_presence(ordered, client):
+    ids = [client(ordered).do('subscribe', channel='room:a') and client for _ in range(0)]
+    assert not ids
+    clients = [client(ordered) for _ in range(3)]
+    for one in clients:
+        one.subscribe('room:a')
+
+    def both():
+        return (result(ordered, 'presence', channel='room:a')['presence'],
+                result(ordered, 'presence_stats', channel='room:a'))
+    until(lambda: len(both()[0]) == 3, 5)
+    present, stats = both()
+    assert all(info['client'] == name for name, info in present.items())
+    assert stats == {'num_clients': 3, 'num_users': 1}
+    assert result(ordered, 'presence', channel='room:none') == {'presence': {}}
+
+
+def test_channels(ordered, client):
+    first, second = client(ordered), client(ordered)
+    for channel in ('a', 'b', 'log:x'):
+        first.subscribe(channel)
+    second.subscribe('a')
+    assert result(ordered, 'channels') == {'channels': {
+        'a': {'num_clients': 2}, 'b': {'num_clients': 1}, 'log:x': {'num_clients': 1}}}
+    assert set(result(ordered, 'channels', pattern='l*')['channels']) == {'log:x'}
+    assert result(ordered, 'channels', pattern='zz') == {'channels': {}}
+
+
+@pytest.mark.parametrize('method, args, code', [
+    ('publish', {}, 107), ('publish', {'channel': 'a'}, 107),
+    ('publish', {'data': 1}, 107), ('publish', {'channel': '', 'data': 1}, 107),
+    ('publish', {'channel': 'no:such', 'data': 1}, 102),
+    ('publish', {'channel': 'x' * 256, 'data': 1}, 107),
+    ('publish', {'channel': 'a', 'data': 1, 'idempotency_key': 'k' * 129}, 107),
+    ('publish', {'channel': 'a', 'data': 'x' * 65536}, 106),
+    ('history', {}, 107), ('history', {'channel': 'a'}, 108),
+    ('history', {'channel': 'no:such'}, 102),
+    ('history', {'channel': 'log:a', 'since': {'offset': 0, 'epoch': 'x'},
+                 'reverse': True}, 107),
+    ('presence', {}, 107), ('presence', {'channel': 'a'}, 108),
+    ('presence_stats', {'channel': 'log:a'}, 108),
+])
+def test_errors(ordered, method, args, code):
+    assert error(ordered, method, **args) == code
+
+
+@pytest.mark.parametrize('body', [
+    {'channel': 1, 'data': 1}, {'channel': 'log:a', 'limit': '1'},
+    {'channel': 'log:a', 'limit': 1.5}, {'channel': 'log:a', 'reverse': 1},
+    {'channel': 'log:a', 'since': 1}, {'channel': 'log:a', 'since': {'offset': -1}},
+    b'{"channel":"log:a","channel":"log:a"}'])
+def test_members_of_a_wrong_kind(ordered, body):
+    with control.connect(path_of(ordered)) as sock:
+        sock.sendall(control.request('/api/history', body))
+        assert answer(sock)[0] == 400
+
+
+def test_who_asks_and_goes_leaves_nothing(ordered):
+    broker, = [pid for pid in ordered.all_pids() if ordered.title(pid) == 'chatd: broker']
+    os.kill(broker, 19)
+    try:
+        for _ in range(50):
+            with control.connect(path_of(ordered)) as sock:
+                sock.sendall(control.request('/api/history', {'channel': 'log:a'}))
+    finally:
+        os.kill(broker, 18)
+    assert result(ordered, 'history', channel='log:a')['publications'] == []
+
+
+def test_a_broker_that_is_silent_is_not_waited_for(make_server):
+    server = make_server(namespaces=ORDERED, broker_timeout='300ms')
+    broker, = [pid for pid in server.all_pids() if server.title(pid) == 'chatd: broker']
+    os.kill(broker, 19)
+    try:
+        with control.connect(path_of(server)) as sock:
+            # What comes behind it is taken up after it.
+            sock.sendall(control.request('/api/publish', {'channel': 'log:a', 'data': 1}) +
+                         control.request('/api/info'))
+            reader = control.Reader(sock)
+            assert json.loads(reader.answer()[2])['error']['code'] == 100
+            assert reader.answer()[0] == 200
+    finally:
+        os.kill(broker, 18)
+
+
+def test_a_peer_that_floods_while_it_waits_is_dropped(make_server):
+    server = make_server(namespaces=ORDERED)
+    broker, = [pid for pid in server.all_pids() if server.title(pid) == 'chatd: broker']
+    os.kill(broker, 19)
+    try:
+        with control.connect(path_of(server)) as sock:
+            sock.sendall(control.request('/api/history', {'channel': 'log:a'}))
+            with pytest.raises(OSError):
+                for _ in range(1000):
+                    sock.sendall(b'x' * 4096)
+    finally:
+        os.kill(broker, 18)
+
+
+def test_dead_letters_of_which_there_are_none(ordered):
+    for memory in (False, True):
+        assert call(ordered, '/admin/dead', {'memory': memory}) == {'result': {'dead': []}}
+        for method in ('dead_retry', 'dead_drop'):
+            assert call(ordered, '/admin/' + method, {'number': 0, 'memory': memory}) == {
+                'result': {'done': 0}}
+    assert call(ordered, '/admin/dead_drop')['error']['code'] == 107
