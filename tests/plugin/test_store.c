@@ -155,7 +155,7 @@ test_open(void **state BASE_UNUSED)
 	base_buf_byte(&text, 0);
 	assert_string_equal(text.p,
 	    "mem {\n\tmax_rows = 3\n\tmax_data = 1m\n\tdelay = 0\n\trefuse = off\n"
-	    "\tbug = \"\"\n}\n# not in use: nats { ... }\n");
+	    "\tlog = \"\"\n\tbug = \"\"\n}\n# not in use: nats { ... }\n");
 	plug_store_close(&store);
 	text.len = 0;
 	plug_store_dump(conf, &none, &text);
