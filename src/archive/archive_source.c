@@ -131,9 +131,12 @@ void
 archive_source_fill(struct archive_source *s, size_t n)
 {
 	struct filling f = {s, n, false};
+	uint64_t from = s->next;
 	int i, r = JOURNAL_RETRY;
 
 	for (i = 0; i < AGAIN && s->tail != NULL && r == JOURNAL_RETRY; i++)
 		r = read_tail(s, s->next, on_record, &f);
-	s->more = f.enough || r == JOURNAL_RETRY;
+	/* A failure that lasts is looked at once a second. */
+	s->more =
+	    f.enough || r == JOURNAL_RETRY || (r == JOURNAL_IO && s->next != from);
 }

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "archive/archive_fail.h"
 #include "archive/archive_priv.h"
 #include "base/base_assert.h"
 #include "base/base_log.h"
@@ -40,8 +41,10 @@ tell_dead(struct archive *a, const struct archive_batch *b)
 		    .number = dead->number,
 		    .code = dead->code,
 		    .data = {dead->why, strlen(dead->why)}};
+		ARCHIVE_POINT(DEAD_BEFORE);
 		if (!a->place.send(a->place.arg, &msg))
 			return false;
+		ARCHIVE_POINT(DEAD_AFTER);
 	}
 	return true;
 }
@@ -68,8 +71,10 @@ archive_write_tell(struct archive *a)
 		msg = (struct order_msg){.kind = ORDER_ARCHIVED,
 		    .flags = flags_of((unsigned)(s - a->sources)),
 		    .number = s->done};
+		ARCHIVE_POINT(TOLD_BEFORE);
 		if (!a->place.send(a->place.arg, &msg))
 			return false;
+		ARCHIVE_POINT(TOLD_AFTER);
 		s->told = s->done;
 	}
 	return true;
@@ -165,8 +170,10 @@ archive_write_results(struct archive *a)
 
 	while (w->n_flight > 0 && w->flight[0]->answered &&
 	    w->n_burials < ARCHIVE_FLIGHT) {
+		ARCHIVE_POINT(ANSWERED);
 		if (w->flight[0]->code == 0) {
 			confirm(a, land(w));
+			ARCHIVE_POINT(CONFIRMED);
 			continue;
 		}
 		if (!all_answered(w))
@@ -215,7 +222,9 @@ give(struct archive *a, struct archive_batch *b)
 	if (w->n_flight > 1 && w->flight[0]->batch != NULL)
 		from = BASE_MAX(now, w->flight[0]->batch->deadline);
 	b->batch->deadline = from + a->conf->store_timeout;
+	ARCHIVE_POINT(GATHERED);
 	code = plug_write(a->store.plug, b->batch, &err);
+	ARCHIVE_POINT(GIVEN);
 	if (code == CHATD_AGAIN) {
 		w->n_flight--;
 		w->held = b;

@@ -450,6 +450,7 @@ def test_rights_taken_away(server, store):
     answer = store.write('a', 21, 10)
     assert answer['code'] == UNAVAIL and 'permission denied' in answer['why']
     server.sql('GRANT INSERT, SELECT ON %s TO chatd' % store.table)
+    server.sql('GRANT USAGE ON %s_inserted_seq TO chatd' % store.table)
     store.good('a', 21, 10)
     assert offsets(server, store, 'a') == span(1, 30)
 

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "base/base_fail.h"
 #include "base/base_mem.h"
 #include "base/base_rand.h"
 #include "base/base_time.h"
@@ -30,7 +31,7 @@ static const struct journal_rules rules = {.history_size = 1,
 /* ---- journals ---- */
 
 void
-at_open(struct at *t)
+at_enter(struct at *t, const char *dir)
 {
 	static const char *const names[] = {"spool", "history"};
 	char path[128], err[256];
@@ -38,8 +39,7 @@ at_open(struct at *t)
 	int i;
 
 	memset(t, 0, sizeof(*t));
-	snprintf(t->dir, sizeof(t->dir), "/tmp/chatd-archive-XXXXXX");
-	assert_non_null(mkdtemp(t->dir));
+	snprintf(t->dir, sizeof(t->dir), "%s", dir);
 	for (i = 0; i < 2; i++) {
 		struct journal_opts opts = {.dir = path,
 		    .name = names[i],
@@ -57,10 +57,18 @@ at_open(struct at *t)
 }
 
 void
-at_close(struct at *t)
+at_open(struct at *t)
+{
+	char dir[] = "/tmp/chatd-archive-XXXXXX";
+
+	assert_non_null(mkdtemp(dir));
+	at_enter(t, dir);
+}
+
+void
+at_leave(struct at *t)
 {
 	size_t i;
-	pid_t pid;
 
 	at_kill(t);
 	for (i = 0; i < 2; i++)
@@ -69,13 +77,26 @@ at_close(struct at *t)
 	for (i = 0; i < t->n_got; i++)
 		free(t->got[i].data);
 	base_buf_free(&t->log);
-	pid = fork();
+}
+
+void
+at_remove(const char *dir)
+{
+	pid_t pid = fork();
+
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		execl("/bin/rm", "rm", "-rf", t->dir, (char *)NULL);
+		execl("/bin/rm", "rm", "-rf", dir, (char *)NULL);
 		_exit(1);
 	}
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+void
+at_close(struct at *t)
+{
+	at_leave(t);
+	at_remove(t->dir);
 }
 
 /* One message, in a transaction that may have to begin again. */
@@ -123,16 +144,19 @@ at_publish(struct at *t, int journal, const char *channel, int n, size_t len)
 /* ---- the broker ---- */
 
 static void
-forget(struct at *t, const struct order_msg *msg)
+forget(struct at *t, const struct at_message *msg)
 {
 	struct journal *j = t->journal[(msg->flags & ORDER_F_MEMORY) != 0];
+	struct base_slice why = {msg->data, msg->len};
 	bool left = false;
 	int r;
 
+	if (msg->kind != ORDER_DEAD && msg->kind != ORDER_ARCHIVED)
+		return;
 	assert_int_equal(journal_begin(j), 0);
 	do {
 		if (msg->kind == ORDER_DEAD)
-			r = journal_dead(j, msg->number, msg->code, msg->data, 1);
+			r = journal_dead(j, msg->number, msg->code, why, 1);
 		else
 			r = journal_spool_done(j, msg->number, 1000, &left);
 	} while (r == JOURNAL_OK && left);
@@ -159,8 +183,6 @@ on_send(void *arg, const struct order_msg *msg)
 	    .number = msg->number,
 	    .len = msg->data.len};
 	got->data = base_memdup(msg->data.p, msg->data.len);
-	if (t->forget && (msg->kind == ORDER_DEAD || msg->kind == ORDER_ARCHIVED))
-		forget(t, msg);
 	return true;
 }
 
@@ -250,6 +272,52 @@ nothing(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 }
 
+#ifdef ENABLE_FAILPOINTS
+/* Lets the next turn fail at the call that is its turn. */
+static void
+arm(struct at *t)
+{
+	char spec[64];
+
+	if (t->fail_at == 0)
+		return;
+	snprintf(spec, sizeof(spec), "journal=once@%lu", t->fail_at);
+	base_fail_set(spec);
+}
+
+static void
+disarm(struct at *t)
+{
+	unsigned long passes;
+
+	if (t->fail_at == 0)
+		return;
+	passes = base_fail_passes("journal");
+	if (passes < t->fail_at)
+		t->fail_at -= passes;
+	else
+		t->fail_at = t->fail_every;
+	base_fail_set(NULL);
+}
+#else
+#define arm(t) ((void)0)
+#define disarm(t) ((void)0)
+#endif
+
+/* Failures are for the archiver: what the broker does in them is another test's. */
+static int64_t
+turn(struct at *t)
+{
+	int64_t at;
+
+	arm(t);
+	at = archive_turn(t->archive);
+	disarm(t);
+	for (; t->forget && t->n_forgot < t->n_got; t->n_forgot++)
+		forget(t, &t->got[t->n_forgot]);
+	return at;
+}
+
 bool
 at_until(struct at *t, bool (*cond)(struct at *t), int64_t ms)
 {
@@ -258,7 +326,7 @@ at_until(struct at *t, bool (*cond)(struct at *t), int64_t ms)
 	struct timeval tv = {0, 0};
 
 	while (!cond(t) && base_time_ms() < end) {
-		at = archive_turn(t->archive) - base_time_ms();
+		at = turn(t) - base_time_ms();
 		if (cond(t))
 			break;
 		tv.tv_usec = BASE_MIN(BASE_MAX(at, 1), 20) * 1000;

@@ -28,15 +28,23 @@ struct at {
 	struct stat_archiver stat;
 	struct archive *archive;
 	struct at_message got[AT_MESSAGES];
-	size_t n_got;
+	size_t n_got, n_forgot;
 	size_t room; /* messages that the queue has room for */
 	bool forget; /* what is archived or dead goes from the journal, as in life */
+	/* The archiver's call of the journal that fails next, and how many more then;
+	 * 0: none (JOURNAL_LMDB). */
+	unsigned long fail_at, fail_every;
 	struct base_buf log; /* of the store: what it has written */
 };
 
-/* A directory with two empty journals. */
+/* A directory with two empty journals; at_close removes it. */
 void at_open(struct at *t);
 void at_close(struct at *t);
+/* What is in DIR; at_leave lets it be. */
+void at_enter(struct at *t, const char *dir);
+void at_leave(struct at *t);
+/* Removes a directory and all that is in it. */
+void at_remove(const char *dir);
 
 /* Starts the archiver with these options; OPTIONS have the store and its section. */
 void at_start(struct at *t, const char *options);
