@@ -67,9 +67,9 @@ def shared_server(tmp_path_factory):
     """shared_server(...): a chatd for all tests of a file that kill nothing."""
     made = []
 
-    def make(**how):
+    def make(start=True, **how):
         made.append(server_module.Server(tmp_path_factory.mktemp('shared'), **how))
-        return made[-1].start()
+        return made[-1].start() if start else made[-1]
     yield make
     for one in made:
         try:
