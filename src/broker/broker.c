@@ -245,10 +245,7 @@ bool
 broker_pending(const struct broker *b)
 {
 	for (unsigned i = 0; i < b->n_slots; i++) {
-		const struct broker_slot *s = &b->slots[i];
-
-		if (s->in != NULL && !s->waits && !broker_reply_full(b, i) &&
-		    ring_queue_pending(s->in))
+		if (!broker_batch_blocked(b, i) && ring_queue_pending(b->slots[i].in))
 			return true;
 	}
 	return false;

@@ -15,6 +15,7 @@
 /* Of one client, before the next one's turn. */
 #define ROUND_RECORDS 64
 #define RECORD_HEAD 64 /* bytes of a record beside name and body */
+#define PUSH_COST 256 /* of a push, beside the texts of its request, about */
 
 /* Times that a batch is done again because a map has grown. */
 #define RETRIES 40
@@ -85,9 +86,10 @@ add_item(struct broker *b, unsigned slot, const struct ring_queue_item *rec)
 	if (!order_msg_decode((struct base_slice){rec->name, rec->head.name_len},
 		(struct base_slice){rec->body, rec->head.body_len}, &item->msg) ||
 	    !may_say(b, slot, item->msg.kind)) {
-		log_error(LOG_BROKER,
-		    "a message that makes no sense slot=%u position=%" PRIu64, slot,
-		    rec->end);
+		if (broker_seldom(&b->senseless, b->now_ms))
+			log_error(LOG_BROKER,
+			    "a message that makes no sense slot=%u position=%" PRIu64,
+			    slot, rec->end);
 		item->msg = (struct order_msg){.kind = ORDER_NONE};
 		return;
 	}
@@ -96,12 +98,12 @@ add_item(struct broker *b, unsigned slot, const struct ring_queue_item *rec)
 	item->journal = journal_for(item->ns, &item->msg);
 }
 
-static bool
-blocked(const struct broker *b, unsigned slot)
+bool
+broker_batch_blocked(const struct broker *b, unsigned slot)
 {
 	const struct broker_slot *s = &b->slots[slot];
 
-	return s->in == NULL || s->waits || broker_reply_full(b, slot);
+	return s->in == NULL || s->waits || s->broken || broker_reply_full(b, slot);
 }
 
 /* False: nothing more, or nothing that may be taken. */
@@ -109,8 +111,14 @@ static bool
 take(struct broker *b, unsigned slot, uint64_t *bytes)
 {
 	struct ring_queue_item rec;
+	int r;
 
-	if (blocked(b, slot) || ring_queue_next(b->slots[slot].in, &rec) != 1)
+	if (broker_batch_blocked(b, slot))
+		return false;
+	r = ring_queue_next(b->slots[slot].in, &rec);
+	/* The ring has said so. */
+	b->slots[slot].broken = r < 0;
+	if (r != 1)
 		return false;
 	add_item(b, slot, &rec);
 	*bytes += rec.head.name_len + rec.head.body_len + RECORD_HEAD;
@@ -298,7 +306,8 @@ wanted(const struct broker *b, unsigned which)
 	return false;
 }
 
-static void
+/* True: it was done. */
+static bool
 run_journal(struct broker *b, unsigned which)
 {
 	struct broker_journal *bj = &b->journals[which];
@@ -309,7 +318,7 @@ run_journal(struct broker *b, unsigned which)
 		b->batch.frames.len = frames;
 		r = try_journal(b, which);
 		if (r == JOURNAL_OK)
-			return;
+			return true;
 		broker_journal_abort(bj);
 		if (r != JOURNAL_RETRY)
 			break;
@@ -319,6 +328,7 @@ run_journal(struct broker *b, unsigned which)
 	/* Not before some time has passed, if nothing else asks for it. */
 	if (bj->archived != 0)
 		b->hold_ms = b->now_ms + HOLD_MS;
+	return false;
 }
 
 /* How many requests are in the batch: those whose pushes fit well into the lane. */
@@ -330,7 +340,7 @@ bound_pushes(const struct broker *b)
 	for (size_t i = 0; i < b->batch.n; i++) {
 		const struct order_msg *m = &b->batch.items[i].msg;
 
-		bytes += RECORD_HEAD + m->channel.len + m->data.len + m->user.len +
+		bytes += PUSH_COST + m->channel.len + m->data.len + m->user.len +
 		    m->client.len + m->conn_info.len + m->chan_info.len;
 		if (bytes > max && i > 0)
 			return i;
@@ -357,10 +367,8 @@ broker_batch_commit(struct broker *b)
 	}
 	b->batch_number++;
 	for (unsigned i = 0; i < BROKER_JOURNALS; i++)
-		if (wanted(b, i)) {
-			run_journal(b, i);
-			any = true;
-		}
+		if (wanted(b, i))
+			any |= run_journal(b, i);
 	if (any)
 		stat_add(b->stat, broker_batches, 1);
 	BROKER_POINT(COMMITTED);

@@ -126,6 +126,7 @@ struct broker_slot {
 	struct base_list present; /* of struct pres_entry */
 	bool putting_off; /* what is said now belongs to front */
 	bool waits; /* until hold_ms: a commit for it failed */
+	bool broken; /* what it sends contradicts itself: it is not read any more */
 };
 
 /* ---- batches (broker_batch.c) ---- */
@@ -155,6 +156,8 @@ struct broker_batch {
 	size_t n_held, cap_held;
 };
 
+/* Requests of SLOT are not taken now. */
+bool broker_batch_blocked(const struct broker *b, unsigned slot);
 /* Takes what waits in the queues.  True: more may be there. */
 bool broker_batch_collect(struct broker *b);
 /* All of SLOT up to END, whatever the batch's bounds are. */
@@ -327,6 +330,7 @@ struct broker {
 	int64_t hold_ms; /* slots that wait do so until then */
 	int64_t next_tick_ms, next_figures_ms;
 	bool spooled; /* the archiver is to be told */
+	struct broker_seldom senseless; /* log */
 	struct base_buf list, scratch; /* of one answer */
 	uint64_t last_id_ms; /* of the last message id */
 	uint32_t last_id_count;

@@ -32,8 +32,10 @@
 #define PUBLISHERS 2
 #define BROKER     PUBLISHERS
 #define SLOTS      (PUBLISHERS + 2)
-#define MANY       2000000 /* publications of one process, at most */
+#define MANY       1500000 /* publications of one process, at most */
 #define IN_FLIGHT  200
+#define BURST      30   /* publications at once ... */
+#define PAUSE_US   2000 /* ... and then nothing for so long */
 
 /* Both journals, and each a few channels. */
 static const char *const channels[] = {"spool:a", "spool:b", "quick:a", "quick:b"};
@@ -126,15 +128,17 @@ publisher(unsigned slot)
 		seg, slot, RING_QUEUE_CLIENT, NULL, &in, err, sizeof(err)) < 0)
 		give_up(err, slot, 0);
 	while (!shared->stop || shared->answered[slot] < shared->sent[slot]) {
-		bool any = false;
+		bool any = shared->answered[slot] == shared->sent[slot];
 
 		while (ring_queue_next(in, &item) == 1) {
 			any = true;
 			take_answer(slot, &item);
 			ring_queue_done(in, item.end);
 		}
-		while (!shared->stop && shared->sent[slot] < MANY &&
-		    shared->sent[slot] - shared->answered[slot] < IN_FLIGHT) {
+		for (unsigned n = 0; n < BURST && !shared->stop &&
+		     shared->sent[slot] < MANY &&
+		     shared->sent[slot] - shared->answered[slot] < IN_FLIGHT;
+		     n++) {
 			shared->sent[slot]++;
 			if (!publish(out, slot, shared->sent[slot] - 1)) {
 				shared->sent[slot]--;
@@ -147,7 +151,7 @@ publisher(unsigned slot)
 		else if (base_time_ms() - idle > 5000)
 			give_up("answers are missing", shared->sent[slot],
 			    shared->answered[slot]);
-		nap(200);
+		nap(PAUSE_US);
 	}
 	_exit(0);
 }

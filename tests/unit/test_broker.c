@@ -16,6 +16,7 @@
 
 #include "broker_util.h"
 #include "journal/journal_tail.h"
+#include "ring/ring_priv.h"
 
 static void
 placed(const struct order_msg *answer, uint64_t offset, char epoch_r[ORDER_EPOCH_LEN])
@@ -351,6 +352,29 @@ refuses_strangers(void **state)
 	assert_true(util_publish("hist:x", NULL, "1").offset == 2);
 }
 
+/* What a mad worker has written of its queue is its own loss. */
+static void
+shuns_the_mad(void **state)
+{
+	const struct order_msg msg = {.kind = ORDER_PUBLISH,
+	    .req = 5,
+	    .channel = UTIL_S("hist:m"),
+	    .data = UTIL_S("1")};
+
+	(void)state;
+	util_broker();
+	util_send(0, &msg);
+	atomic_store(
+	    &ring_seg_queue(util.seg, 0, RING_QUEUE_CLIENT)->tail, UINT64_C(1) << 40);
+	util_turns();
+	assert_false(broker_pending(util.b));
+	util_no_reply(0);
+	util_send(1, &msg);
+	assert_true(broker_pending(util.b));
+	util_turns();
+	assert_true(util_reply(1, ORDER_PUBLISHED).offset == 1);
+}
+
 static void
 says_what_is_full(void **state)
 {
@@ -470,6 +494,7 @@ main(void)
 	    TEST(says_hello),
 	    TEST(goes_on),
 	    TEST(refuses_strangers),
+	    TEST(shuns_the_mad),
 	    TEST(says_what_is_full),
 	    TEST(begins_with_a_refusal),
 	    TEST(lives_without_journal),
