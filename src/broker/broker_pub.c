@@ -159,19 +159,27 @@ refuse(struct broker_item *item, enum proto_error code, enum broker_text text)
 	item->out.text = (uint32_t)text;
 }
 
+/* BYTES: of the publication that found no room. */
+static enum broker_text
+what_is_full(const struct broker *b, const struct journal_figures *f,
+    const struct journal_rules *rules, size_t bytes)
+{
+	if (f->disk_full)
+		return BROKER_TEXT_DISK_FULL;
+	if (rules->history_size > 0 &&
+	    f->history_bytes + bytes > b->conf->history_total)
+		return BROKER_TEXT_HISTORY_FULL;
+	return rules->archive ? BROKER_TEXT_SPOOL_FULL : BROKER_TEXT_DISK_FULL;
+}
+
 static int
 refuse_full(struct broker *b, struct broker_journal *bj, struct broker_item *item,
-    const struct journal_rules *rules)
+    const struct journal_rules *rules, size_t bytes)
 {
-	enum broker_text text = BROKER_TEXT_HISTORY_FULL;
+	enum broker_text text;
 
 	journal_figures(bj->j, &bj->figures);
-	if (bj->figures.disk_full)
-		text = BROKER_TEXT_DISK_FULL;
-	else if (rules->archive &&
-	    (rules->history_size == 0 ||
-		bj->figures.history_bytes < b->conf->history_total))
-		text = BROKER_TEXT_SPOOL_FULL;
+	text = what_is_full(b, &bj->figures, rules, bytes);
 	refuse(item, PROTO_ERROR_INTERNAL, text);
 	bj->full_ms = b->now_ms;
 	if (broker_seldom(&bj->full, b->now_ms))
@@ -227,7 +235,7 @@ exec_plain(struct broker *b, struct broker_journal *bj, struct broker_item *item
 	int r = put_key(b, bj, item, &place);
 
 	if (r == JOURNAL_FULL)
-		return refuse_full(b, bj, item, &rules);
+		return refuse_full(b, bj, item, &rules, 0);
 	if (r != JOURNAL_OK)
 		return r;
 	item->out.flags = BROKER_OUT_PUSH;
@@ -278,7 +286,7 @@ exec_ordered(struct broker *b, struct broker_journal *bj, struct broker_item *it
 	if (r == JOURNAL_FULL) {
 		item->made = place.created;
 		memcpy(item->out.epoch, place.epoch, sizeof(place.epoch));
-		return refuse_full(b, bj, item, &rules);
+		return refuse_full(b, bj, item, &rules, bytes);
 	}
 	return r == JOURNAL_OK ? keep(b, bj, item, &rules, &place, p) : r;
 }

@@ -133,6 +133,34 @@ fails_at_each_call(void **state)
 	book_check((struct book_rules){.refused = true});
 }
 
+/* Calls fail now and then, answers wait for room, and the broker dies: whatever was
+ * answered stays true. */
+static void
+stays_true(void **state)
+{
+	unsigned sent = 0;
+
+	(void)state;
+	base_log_set_level(BASE_LOG_ERROR);
+	util_fresh((struct util_sizes){1u << 20, 8u << 10});
+	util_broker();
+	book_begin();
+	for (unsigned i = 0; i < 600; i++) {
+		sent += book_send(5);
+		if (i % 7 == 3)
+			base_fail_set(
+			    i % 2 == 0 ? "journal=once@1" : "journal=once@20");
+		util_turns();
+		base_fail_set(NULL);
+		if (i % 40 == 39)
+			util_broker();
+		if (i % 65 == 64)
+			book_read();
+	}
+	book_check((struct book_rules){.crashed = true, .refused = true});
+	assert_in_range(book_done(), sent / 4, sent - 10);
+}
+
 /* What the archiver says while nothing can be written is not forgotten. */
 static void
 holds_what_is_archived(void **state)
@@ -176,6 +204,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(dies_at_each_point),
 	    TEST(fails_at_each_call),
+	    TEST(stays_true),
 	    TEST(holds_what_is_archived),
 	};
 
