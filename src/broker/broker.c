@@ -41,12 +41,19 @@ open_queue(struct broker *b, unsigned slot)
 	}
 }
 
+/* What SLOT knows of streams and has told of presence may not hold any more. */
 static void
-open_queues(struct broker *b)
+greet(struct broker *b, unsigned slot)
 {
 	const struct order_msg hello = {
 	    .kind = ORDER_BROKER_HELLO, .number = b->env.generation};
 
+	broker_reply(b, slot, &hello);
+}
+
+static void
+open_queues(struct broker *b)
+{
 	for (unsigned i = 0; i < b->n_slots; i++) {
 		if (i == b->slot)
 			continue;
@@ -55,7 +62,7 @@ open_queues(struct broker *b)
 			continue;
 		b->slots[i].done = ring_queue_position(b->slots[i].in);
 		b->slots[i].taken = b->slots[i].done;
-		broker_reply(b, i, &hello);
+		greet(b, i);
 	}
 }
 
@@ -130,9 +137,26 @@ broker_free(struct broker *b)
 
 /* ---- what the master says ---- */
 
+/* Whether some channels are in the other journal now, where they have another order. */
+static bool
+moves(const struct conf *old, const struct conf *fresh)
+{
+	for (size_t i = 0; i < old->n_namespaces; i++)
+		for (size_t k = 0; k < fresh->n_namespaces; k++)
+			if (strcmp(old->namespaces[i].title,
+				fresh->namespaces[k].title) == 0 &&
+			    conf_ack(&old->namespaces[i]) !=
+				conf_ack(&fresh->namespaces[k]))
+				return true;
+	return false;
+}
+
 void
 broker_conf(struct broker *b, const struct conf *conf)
 {
+	/* An order that there was before does not begin, so nothing else tells of it. */
+	for (unsigned i = 0; i < b->n_workers && moves(b->conf, conf); i++)
+		greet(b, i);
 	chan_table_free(b->channels);
 	b->channels = chan_table_new(conf);
 	b->conf = conf;

@@ -62,7 +62,9 @@
 	X(ROWS,                                                                       \
 	    "req code data, F_MORE: answer to READ; data is a list of publications")  \
 	/* from the broker */                                                         \
-	X(BROKER_HELLO, "a new broker: number = its generation")                      \
+	X(BROKER_HELLO,                                                               \
+	    "a new broker, or one whose channels have moved to other journals: "      \
+	    "number = its generation")                                                \
 	X(PUBLISHED, "req code epoch offset; data: a text of its own for the error")  \
 	X(FOLLOWED, "req code epoch number = top, offset = as asked, data, F_MORE")   \
 	X(HISTORY_IS, "req code epoch number = top, data, F_MORE")                    \

@@ -240,6 +240,55 @@ def test_only_who_wishes_has_a_position(server, peer, kind, at):
         assert places(each.publications(at('wish:a'), 1)) == numbered(1, 1)
 
 
+# ---- gaps ------------------------------------------------------------------------
+
+
+def frozen_meanwhile(own_server, client, one, channel, count):
+    """COUNT publications, more than the ring has, while ONE's worker is frozen."""
+    worker = one.connect()['data']['worker']
+    one.subscribe(channel)
+    one.waiting.clear()
+    writer = spread(own_server, client)[1 - worker]
+    pid = own_server.workers()[worker]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for number in range(1, count + 1):
+            writer.publish(channel, [number, 'x' * 1000])
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    return writer
+
+
+@pytest.fixture
+def small_server(make_server, peer):
+    return make_server(workers=2, namespaces=NAMESPACES, ring_size='64k',
+                       max_message_size=4096)
+
+
+@each_kind
+def test_a_gap_is_filled_unnoticed(small_server, peer, client, kind):
+    one = peer(kind, small_server, connect=False)
+    frozen_meanwhile(small_server, client, one, 'log:gap', 90)
+    got = one.publications('log:gap', 90)
+    assert [number for number, _ in (each['data'] for each in got)] == list(range(1, 91))
+    assert one.all('subscribing') == one.all('publication') == []
+
+
+@each_kind
+def test_a_gap_that_cannot_be_filled_is_told(small_server, peer, client, kind):
+    one = peer(kind, small_server, connect=False)
+    writer = frozen_meanwhile(small_server, client, one, 'short:gap', 90)
+    one.expect('subscribing', code=2500)
+    again = one.expect('subscribed', channel='short:gap')
+    assert (again['was_recovering'], again['recovered']) == (True, False)
+    assert again['position']['offset'] == 90
+    one.all('publication')
+    one.waiting.clear()
+    writer.publish('short:gap', 'on')
+    assert places(one.publications('short:gap', 1)) == [(91, 'on')]
+    assert one.all('publication') == []
+
+
 # ---- deaths ----------------------------------------------------------------------
 
 
@@ -313,6 +362,28 @@ def test_no_acknowledgement_before_the_broker_has_it(own_server, peer, kind):
         os.kill(broker, signal.SIGCONT)
     one.expect('published', channel='log:late')
     one.expect('publication', channel='log:late', data='late')
+
+
+# ---- reload ----------------------------------------------------------------------
+
+
+@each_kind
+def test_a_reload_that_moves_a_channel_is_told(own_server, peer, client, kind):
+    """By its ack a channel is in one journal or the other, each with an order."""
+    one = peer(kind, own_server)
+    epoch = one.subscribe('place:moved')['position']['epoch']
+    writer = client(own_server)
+    fill(writer, 'place:moved', 1, 10)
+    one.publications('place:moved', 10)
+    for ack, count in (('spool', 2), ('memory', 1), ('spool', 1), ('memory', 1)):
+        own_server.reload({'place': {**NAMESPACES['place'], 'ack': ack}})
+        fill(writer, 'place:moved', 1, count)
+        one.expect('subscribing', code=2500)
+        position = one.expect('subscribed', channel='place:moved')['position']
+        assert position['epoch'] != epoch
+        epoch = position['epoch']
+        writer.publish('place:moved', ack)
+        one.expect('publication', data=ack)
 
 
 # ---- history ---------------------------------------------------------------------
