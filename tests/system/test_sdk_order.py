@@ -2,12 +2,14 @@
 application, whatever is cut, frozen or killed.
 """
 import os
+import random
 import signal
 import threading
 import time
 
 import pytest
 
+import wire
 from sdk import COMMANDS
 from server import until
 from test_fanout import spread
@@ -362,6 +364,80 @@ def test_no_acknowledgement_before_the_broker_has_it(own_server, peer, kind):
         os.kill(broker, signal.SIGCONT)
     one.expect('published', channel='log:late')
     one.expect('publication', channel='log:late', data='late')
+
+
+class Stubborn(threading.Thread):
+    """Publishes numbers, each until it is told that it was: by any worker, with the
+    same idempotency key."""
+
+    def __init__(self, server, channel):
+        super().__init__()
+        self.server, self.channel = server, channel
+        self.done, self.error = 0, None
+        self.stopping = threading.Event()
+        self.client = None
+
+    def _publish(self):
+        try:
+            if self.client is None:
+                self.client = wire.Client(self.server.address).connect()
+            reply = self.client.call(publish={
+                'channel': self.channel, 'data': self.done + 1,
+                'idempotency_key': '%d' % (self.done + 1)})
+        except (OSError, wire.Closed, wire.Refused, TimeoutError):
+            self.client = None
+            time.sleep(0.05)
+            return
+        if 'publish' in reply:
+            self.done += 1
+            time.sleep(0.005)
+        else:
+            assert reply['error']['code'] == 100, reply
+            time.sleep(0.05)
+
+    def run(self):
+        try:
+            while not self.stopping.is_set():
+                self._publish()
+        except Exception as error:  # told where the test looks
+            self.error = error
+
+    def stop(self):
+        self.stopping.set()
+        self.join()
+        assert self.error is None, self.error
+        return self.done
+
+
+@pytest.mark.long
+def test_sigkill_of_anybody_again_and_again(make_server, peer):
+    server = make_server(
+        workers=2, namespaces={'log': {**LOG, 'history_size': 10000}})
+    channels = ['log:chaos%d' % number for number in range(3)]
+    peers = [peer(kind, server) for kind in COMMANDS for _ in range(3)]
+    for one in peers:
+        for channel in channels:
+            one.subscribe(channel)
+    writers = [Stubborn(server, channel) for channel in channels]
+    for writer in writers:
+        writer.start()
+    chance = random.Random(4)
+    for _ in range(25):
+        time.sleep(chance.uniform(0.05, 1))
+        victim = chance.choice(['broker', 'worker', 'worker'])
+        if victim == 'broker':
+            server.kill_role('broker')
+        else:
+            server.kill_worker(chance.randrange(2))
+    counts = [writer.stop() for writer in writers]
+    for one in peers:
+        for channel, count in zip(channels, counts):
+            assert places(one.publications(channel, count)) == numbered(1, count)
+    time.sleep(1)
+    for one in peers:
+        assert one.all('publication') == []
+        assert all(got['recovered'] for got in one.all('subscribed')
+                   if got['was_recovering'])
 
 
 # ---- reload ----------------------------------------------------------------------
