@@ -167,10 +167,10 @@ def test_death_of_the_broker(own_server, person, kind, room):
     ann, bob = person(kind, 'ann', own_server), person(kind, 'bob', own_server)
     for each in (ann, bob):
         each.subscribe(room)
+    # In no order, for they may be in two workers.
+    ann.expect('join', client=ann.id)
     ann.expect('join', client=bob.id)
-    bob.expect('join', client=bob.id)
-    for each in (ann, bob):
-        each.waiting.clear()
+    ann.waiting.clear()
     own_server.kill_role('broker')
     everybody = {(ann.id, 'ann'), (bob.id, 'bob')}
     until(lambda: who(ann, room) == everybody, 5, lambda: who(ann, room))
@@ -181,6 +181,5 @@ def test_death_of_the_broker(own_server, person, kind, room):
     assert ann.all('join') == ann.all('leave') == []
     cyd.order('unsubscribe', channel=room)
     ann.expect('leave', client=cyd.id)
-    for each in (ann, bob):
-        for event in ('connecting', 'subscribing', 'unsubscribed'):
-            assert each.all(event) == []
+    for event in ('connecting', 'subscribing', 'unsubscribed'):
+        assert ann.all(event) == []
