@@ -495,8 +495,10 @@ test_ordered(void **state)
 	r = (struct cmd_subscribe_result){0};
 	cmd_json_subscribe(&out, 2, &r);
 	assert_out("{'id':2,'subscribe':{}}");
-	r = (struct cmd_subscribe_result){
-	    .positioned = true, .recoverable = true, .epoch = SLICE("abc"), .offset = 5};
+	r = (struct cmd_subscribe_result){.positioned = true,
+	    .recoverable = true,
+	    .epoch = SLICE("abc"),
+	    .offset = 5};
 	cmd_json_subscribe(&out, 2, &r);
 	assert_out("{'id':2,'subscribe':{'recoverable':true,'epoch':'abc','offset':5,"
 		   "'positioned':true}}");

@@ -55,7 +55,8 @@ on_answer(void *arg, const struct order_msg *m)
 	assert_ptr_equal(arg, &got);
 	got.n++;
 	got.last = *m;
-	memcpy(got.data, m->data.p, m->data.len);
+	if (m->data.len > 0)
+		memcpy(got.data, m->data.p, m->data.len);
 	if (got.forget != 0)
 		order_forget(play.env.order, got.forget);
 	if (got.ask_again > 0) {
