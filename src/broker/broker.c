@@ -154,7 +154,7 @@ moves(const struct conf *old, const struct conf *fresh)
 void
 broker_conf(struct broker *b, const struct conf *conf)
 {
-	/* An order that there was before does not begin, so nothing else tells of it. */
+	/* An order that was there before does not begin: nothing else tells of it. */
 	for (unsigned i = 0; i < b->n_workers && moves(b->conf, conf); i++)
 		greet(b, i);
 	chan_table_free(b->channels);

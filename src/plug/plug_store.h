@@ -42,20 +42,20 @@ struct plug *plug_store_new(const struct plug_store *store, struct event_base *b
 bool plug_store_check(const struct conf *conf, struct base_buf *errors) BASE_MUST_CHECK;
 
 /*
- * Makes the schema of the store or brings it up to date, and state_dir before it if that
- * is not there; with CHATD_MIGRATE_CHECK only looks.  Waits for the database.  Returns 0
- * or an enum chatd_err and adds lines to ERRORS: CHATD_VERSION when there is work to do,
- * CHATD_NOTSUP when the store has no schema.
+ * Makes the schema of the store or brings it up to date, and state_dir before it if
+ * that is not there; with CHATD_MIGRATE_CHECK only looks.  Waits for the database.
+ * Returns 0 or an enum chatd_err and adds lines to ERRORS: CHATD_VERSION when there is
+ * work to do, CHATD_NOTSUP when the store has no schema.
  */
-int plug_store_migrate(const struct conf *conf, unsigned flags,
-    struct base_buf *errors) BASE_MUST_CHECK;
+int plug_store_migrate(
+    const struct conf *conf, unsigned flags, struct base_buf *errors) BASE_MUST_CHECK;
 
 /*
  * Appends the sections of plugins in chat.conf's syntax: that of the store with all
  * its options, without secrets; of others only that they are there, because without
  * their plugins nobody knows what is secret.
  */
-void plug_store_dump(const struct conf *conf, const struct plug_store *store,
-    struct base_buf *out);
+void plug_store_dump(
+    const struct conf *conf, const struct plug_store *store, struct base_buf *out);
 
 #endif
