@@ -1,6 +1,7 @@
 #!/bin/sh
 # quickstart.sh [--deps-only | --no-run]: installs what chatd needs on Debian, builds
 # it in build/, and runs the demo in the foreground: http://127.0.0.1:8000/
+# What is said there is shown a second time: as the rows of an SQLite database.
 set -eu
 usage="usage: $0 [--deps-only | --no-run]"
 case ${1-} in
@@ -27,4 +28,4 @@ make -j"$(nproc)"
 cd ..
 echo
 echo "The demo: http://127.0.0.1:8000/ in two windows.  Control-C ends it."
-exec build/src/chatd -f -c etc/demo.conf
+exec etc/demo.sh

@@ -1,30 +1,32 @@
 /*
- * demo: the chat page.  Rooms are channels chat:<room>.  What people say and who is
- * there both travel as publications, so that the page needs nothing from the server
- * but subscribe and publish:
+ * demo: the chat page.  A room is two channels:
  *
- *   {kind, id, name, worker, ...}
- *   hello  somebody came in, or back; everybody answers with here
- *   here   somebody is still in; also sent now and then, as a sign of life
- *   bye    somebody left
- *   text   a message: text, and mid, by which its sender knows it again
+ * chat:<room>  what is said: in order, kept, written to the database; the server says
+ *              who is there.  {kind: "text", id, name, worker, text, mid, time}; mid is
+ *              how its sender knows it again, and its idempotency key.
+ * who:<room>   what those who are there are called, which nobody keeps:
+ *              {kind, id, name, worker}
+ *              hello  somebody came in, or back, or has another name; everybody answers
+ *              here   somebody is there
  *
  * id stands for a page while it is open.  The id of a connection, which the server
  * puts in and nobody can choose, tells which publications are our own.  What came
  * over the wire reaches the document through textContent alone.
+ *
+ * Where the server keeps nothing or does not say who is there, the page does without.
  */
+import { People } from "./people.mjs";
 import { MAX_NAME, MAX_TEXT, cleanLine, cleanRoom, forever, make, makeMessage,
     paintAvatar, readPublication, seconds, store, thisTab } from "./parts.mjs";
 import { Wire } from "./wire.mjs";
 
 const MAX_ROOMS = 20;
-const MAX_MESSAGES = 200; /* kept of each room */
-const MAX_PEOPLE = 500; /* known of each room */
-const HERE_EVERY_MS = 30000;
-const HERE_EXPIRES_MS = 75000;
+const MAX_MESSAGES = 1000; /* shown of each room */
+const OLDER = 30; /* messages that are loaded at once */
 const GROUP_MS = 5 * 60000; /* one person's messages within this share a head */
 const FIRST_ROOMS = ["lobby", "random"];
-const CHANNEL_PREFIX = "chat:";
+const TALK = "chat:";
+const WHO = "who:";
 
 const ui = {}; /* elements by their id, room-list as roomList */
 for (const element of document.querySelectorAll("[id]"))
@@ -41,15 +43,17 @@ let messages = 0; /* that this page sent */
 
 /* ---- what comes and goes over the wire ---- */
 
-function say(room, kind, more = {}) {
-	return wire.publish(CHANNEL_PREFIX + room.name, { kind, id: me.id, name: me.name,
-	    worker: state.data?.worker, ...more });
+/* The room that CHANNEL belongs to, if it begins with PREFIX. */
+function roomOf(channel, prefix) {
+	return channel.startsWith(prefix) ? rooms.get(channel.slice(prefix.length)) :
+	    undefined;
 }
 
-/* For what is not worth an error: the next sign of life mends it. */
+/* What this page is called; not worth an error: whoever comes next asks again. */
 function mention(room, kind) {
-	if (room.joined && state.name === "connected")
-		say(room, kind).catch(() => {});
+	if (room.named && state.name === "connected")
+		wire.publish(WHO + room.name, { kind, id: me.id, name: me.name,
+		    worker: state.data?.worker }).catch(() => {});
 }
 
 /* Publishes a message that stands in the log already. */
@@ -57,108 +61,133 @@ function sendText(room, message) {
 	const sentAt = performance.now();
 	message.sentAt = sentAt;
 	setDelivery(message, "sending");
-	say(room, "text", { text: message.text, mid: message.mid }).catch((error) => {
+	wire.publish(TALK + room.name, { kind: "text", id: me.id, name: me.name,
+	    worker: state.data?.worker, text: message.text, mid: message.mid,
+	    time: message.time }, message.mid).catch((error) => {
 		/* It may have arrived, and only the answer been lost. */
 		if (message.delivery === "sending" && message.sentAt === sentAt)
 			setDelivery(message, "failed", error.message);
 	});
 }
 
-function onPublication(channel, pub) {
-	const room = rooms.get(channel.slice(CHANNEL_PREFIX.length));
+/* Null, too, for somebody who claims to be this page. */
+function read(pub) {
 	const got = readPublication(pub, myClients);
-	if (!room || !got)
-		return;
-	/* Somebody who claims to be this page. */
-	if (got.id === me.id && !got.mine)
-		return;
-	if (got.kind === "text")
-		onText(room, got);
-	else if (got.kind === "bye")
-		onBye(room, got);
-	else if (got.kind === "hello" || got.kind === "here")
-		onPresent(room, got);
+	return got && got.id === me.id && !got.mine ? null : got;
+}
+
+function onPublication(channel, pub) {
+	const talk = roomOf(channel, TALK);
+	const who = roomOf(channel, WHO);
+	const got = read(pub);
+	if (talk && got && got.text !== "")
+		onText(talk, got);
+	else if (who && got?.client && (got.kind === "hello" || got.kind === "here"))
+		onName(who, got);
 }
 
 function onText(room, got) {
-	if (got.text === "")
-		return;
 	const echo = got.mine && room.log.find((m) => m.mine && m.mid === got.mid);
 	if (echo) {
+		echo.offset = got.offset;
 		setDelivery(echo, "sent");
 		showRoundTrip(performance.now() - echo.sentAt);
 		moveToEnd(room, echo);
 		return;
 	}
-	addToLog(room, { ...got, time: Date.now(), delivery: "sent" });
+	/* Programs say what they are called only there. */
+	if (room.people.has(got.client))
+		room.people.named(got.client, got);
+	addToLog(room, { ...got, delivery: "sent" });
 	if (!got.mine && (room !== current || document.hidden)) {
 		room.unread++;
 		showUnread();
 	}
 }
 
-function onPresent(room, got) {
-	const known = room.people.get(got.id);
-	if (!known && room.people.size >= MAX_PEOPLE)
-		return;
-	room.people.set(got.id, { name: got.name, client: got.client, worker: got.worker,
-	    seen: Date.now() });
-	if (!got.mine && got.kind === "hello") {
-		if (!known)
-			addNote(room, `${got.name} joined`);
-		/* All answer at once otherwise, in a big room. */
+function onName(room, got) {
+	room.people.named(got.client, got, got.kind === "hello");
+	/* All answer at once otherwise, in a big room. */
+	if (!got.mine && got.kind === "hello")
 		setTimeout(() => mention(room, "here"),
-		    Math.random() * Math.min(3000, 40 * room.people.size));
+		    Math.random() * Math.min(3000, 40 * room.people.list().length));
+}
+
+function onSubscribed(channel, how) {
+	const who = roomOf(channel, WHO);
+	const room = roomOf(channel, TALK);
+	if (who) {
+		who.named = true;
+		mention(who, "hello");
 	}
-	if (known && known.name !== got.name)
-		addNote(room, `${known.name} is now ${got.name}`);
-	showPeople(room);
-}
-
-function onBye(room, got) {
-	const known = room.people.get(got.id);
-	if (got.mine || known?.client !== got.client)
-		return;
-	removePerson(room, got.id);
-}
-
-function removePerson(room, id) {
-	const { name } = room.people.get(id);
-	room.people.delete(id);
-	addNote(room, `${name} left`);
-	showPeople(room);
-}
-
-/* People whose page ended without a word. */
-function expirePeople() {
-	for (const room of rooms.values()) {
-		if (!room.joined)
-			continue;
-		for (const [id, person] of room.people)
-			if (id !== me.id && Date.now() - person.seen > HERE_EXPIRES_MS)
-				removePerson(room, id);
-	}
-}
-
-function onSubscribed(channel) {
-	const room = rooms.get(channel.slice(CHANNEL_PREFIX.length));
 	if (!room)
 		return;
-	/* Who does not answer soon has left while we were away. */
-	for (const person of room.people.values())
-		person.seen = Math.min(person.seen, Date.now() - HERE_EXPIRES_MS + 5000);
 	room.joined = true;
-	mention(room, "hello");
+	const gap = how.again && how.ordered && !how.complete;
+	if (gap)
+		forgetLog(room);
+	if (!how.again || gap)
+		loadOlder(room);
+	/* Who came and went while we were away. */
+	wire.presence(channel).then(
+	    ({ presence }) => room.people.reset(Object.keys(presence)), () => {});
 	showConnection();
 }
 
 function onRefused(channel, error) {
-	const room = rooms.get(channel.slice(CHANNEL_PREFIX.length));
+	const room = roomOf(channel, TALK);
 	if (!room)
 		return;
 	room.joined = false;
 	addNote(room, `This room cannot be joined: ${error.message} (${error.code})`);
 	showConnection();
+}
+
+/* ---- older messages ---- */
+
+/* The newest that are not there yet, before the oldest that is. */
+async function loadOlder(room) {
+	const before = room.log.find((m) => m.offset)?.offset;
+	if (room.loading)
+		return;
+	room.loading = true;
+	showOlder(room);
+	let got = [];
+	try {
+		got = (await wire.older(TALK + room.name, OLDER, before)).publications;
+		room.older = got.length > 0 && got.at(-1).offset > 1;
+	} catch (error) {
+		/* The server keeps nothing, or does not show it; or it is for later. */
+		room.older = Boolean(error.temporary) || error.code < 100;
+	}
+	room.loading = false;
+	if (rooms.get(room.name) === room)
+		addOlder(room, got);
+}
+
+function addOlder(room, publications) {
+	const first = room.log.find((m) => m.offset)?.offset ?? Infinity;
+	const texts = publications.filter((pub) => pub.offset < first)
+		.map(read)
+		.filter((got) => got && got.text !== "").reverse();
+	for (const message of texts)
+		message.element = makeMessage(message);
+	room.log.unshift(...texts);
+	if (room !== current)
+		return;
+	const below = ui.log.scrollHeight - ui.log.scrollTop;
+	const follow = atEnd();
+	showLog(room);
+	ui.log.scrollTop = ui.log.scrollHeight - below;
+	keepEnd(follow);
+}
+
+/* Too much was missed for the rest to be in order behind what is there. */
+function forgetLog(room) {
+	room.log = room.log.filter((m) => m.delivery === "failed");
+	addNote(room, "Too much was said meanwhile; here is the newest of it");
+	if (room === current)
+		showLog(room);
 }
 
 /* ---- connection state ---- */
@@ -173,14 +202,14 @@ function onState(next) {
 			    `, now on worker ${next.data.worker}`;
 			for (const room of rooms.values())
 				addNote(room, `Connected again after ${seconds(Date.now() -
-				    lostAt)}${where}; what was said meanwhile is not here`);
+				    lostAt)}${where}`);
 		}
 		lostAt = 0;
 	} else {
 		if (before === "connected")
 			lostAt = Date.now();
 		for (const room of rooms.values())
-			room.joined = false;
+			room.joined = room.named = false;
 	}
 	showConnection();
 }
@@ -227,15 +256,33 @@ function addNote(room, text) {
 	addToLog(room, { note: true, text, time: Date.now() });
 }
 
+/* What is in the log of ROOM, and nothing else. */
+function showLog(room) {
+	ui.log.replaceChildren(...room.log.map((m) => m.element));
+	room.log.forEach((_, index) => group(room, index));
+	showOlder(room);
+}
+
+function showOlder(room) {
+	if (room !== current)
+		return;
+	ui.older.hidden = !room.older || ui.log.scrollTop > 200;
+	ui.older.disabled = Boolean(room.loading);
+	ui.older.textContent = room.loading ? "Loading" : "Load older messages";
+}
+
 function addToLog(room, message) {
 	room.log.push(message);
 	message.element = message.note ? make("p", "note", message.text) :
 	    makeMessage(message);
 	const dropped = room.log.length > MAX_MESSAGES ? room.log.shift() : null;
+	/* It can be loaded again. */
+	room.older = room.older || Boolean(dropped?.offset);
 	if (room !== current)
 		return;
 	const follow = atEnd() || message.mine;
 	dropped?.element.remove();
+	showOlder(room);
 	ui.log.append(message.element);
 	group(room, room.log.length - 1);
 	keepEnd(follow);
@@ -297,14 +344,19 @@ function keepEnd(follow) {
 function addRoom(name) {
 	if (rooms.has(name))
 		return;
-	rooms.set(name, { name, log: [], people: new Map(), unread: 0, joined: false });
-	wire.subscribe(CHANNEL_PREFIX + name);
+	const room = { name, log: [], unread: 0, joined: false, named: false, older: false,
+		loading: false };
+	room.people = new People(() => showPeople(room), (text) => addNote(room, text));
+	rooms.set(name, room);
+	wire.subscribe(TALK + name);
+	wire.subscribe(WHO + name);
 	saveRooms();
 }
 
 function leaveRoom(room) {
-	mention(room, "bye");
-	wire.unsubscribe(CHANNEL_PREFIX + room.name);
+	wire.unsubscribe(TALK + room.name);
+	wire.unsubscribe(WHO + room.name);
+	room.people.close();
 	rooms.delete(room.name);
 	saveRooms();
 	if (room === current)
@@ -338,8 +390,7 @@ function openRoom(room) {
 	ui.message.placeholder = `Message #${room.name}`;
 	/* Changing rooms is no news to read out. */
 	ui.log.setAttribute("aria-live", "off");
-	ui.log.replaceChildren(...room.log.map((m) => m.element));
-	room.log.forEach((_, index) => group(room, index));
+	showLog(room);
 	keepEnd(true);
 	setTimeout(() => ui.log.setAttribute("aria-live", "polite"));
 	showRooms();
@@ -395,15 +446,15 @@ function showUnread() {
 function showPeople(room) {
 	if (room !== current)
 		return;
-	const people = [...room.people].sort(([a, p], [b, q]) =>
-	    (b === me.id) - (a === me.id) || p.name.localeCompare(q.name));
-	ui.people.replaceChildren(...people.map(([id, person]) => {
+	const people = room.people.list().sort((p, q) => myClients.has(q.client) -
+	    myClients.has(p.client) || p.name.localeCompare(q.name));
+	ui.people.replaceChildren(...people.map((person) => {
 		const item = make("li");
 		const avatar = make("span", "avatar");
 		avatar.setAttribute("aria-hidden", "true");
 		paintAvatar(avatar, person.name);
 		const where = [];
-		if (id === me.id)
+		if (myClients.has(person.client))
 			where.push("you");
 		if (person.worker !== null)
 			where.push(`worker ${person.worker}`);
@@ -526,6 +577,7 @@ function listen() {
 	ui.retry.addEventListener("click", () => wire.connect());
 	ui.toEnd.addEventListener("click", () => keepEnd(true));
 	ui.log.addEventListener("scroll", () => {
+		showOlder(current);
 		ui.toEnd.hidden = atEnd();
 	});
 	ui.message.addEventListener("input", fitMessage);
@@ -550,28 +602,20 @@ function listen() {
 			wire.connect();
 	});
 	/* The page ends, or is put aside and may come back. */
-	addEventListener("pagehide", () => {
-		for (const room of rooms.values())
-			mention(room, "bye");
-		wire.close();
-	});
+	addEventListener("pagehide", () => wire.close());
 	addEventListener("pageshow", (event) => {
 		if (event.persisted && me.name)
 			wire.connect();
 	});
-	setInterval(() => {
-		for (const room of rooms.values())
-			mention(room, "here");
-	}, HERE_EVERY_MS);
-	setInterval(() => {
-		expirePeople();
-		showCountdown();
-	}, 500);
+	ui.older.addEventListener("click", () => loadOlder(current));
+	setInterval(showCountdown, 500);
 }
 
 wire = new Wire(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}` +
     "/connection/websocket", { state: onState, subscribed: onSubscribed,
-	refused: onRefused, publication: onPublication });
+	refused: onRefused, publication: onPublication,
+	join: (channel, info) => roomOf(channel, TALK)?.people.join(info.client),
+	leave: (channel, info) => roomOf(channel, TALK)?.people.leave(info.client) });
 listen();
 const known = store.get(thisTab, "chatd.name");
 if (known)

@@ -8,6 +8,7 @@ files='/ index.html text/html
 /demo.css demo.css text/css
 /demo.mjs demo.mjs text/javascript
 /parts.mjs parts.mjs text/javascript
+/people.mjs people.mjs text/javascript
 /wire.mjs wire.mjs text/javascript
 /demo.svg demo.svg image/svg+xml'
 

@@ -67,6 +67,12 @@ export function cleanRoom(text) {
 	return /^[a-z0-9][a-z0-9._-]{0,39}$/.test(name) ? name : "";
 }
 
+/* When somebody says that it was, if that can be. */
+function readTime(ms) {
+	const now = Date.now();
+	return Number.isInteger(ms) && ms > 0 && ms < now + 60000 ? ms : now;
+}
+
 /*
  * A publication as the page understands it, or null.  MYCLIENTS are the ids of all
  * connections that the page had.  What anybody else publishes in a room shows as a
@@ -87,6 +93,8 @@ export function readPublication(pub, myClients) {
 		worker: Number.isInteger(data.worker) ? data.worker : null,
 		text: typeof data.text === "string" ? data.text.slice(0, MAX_TEXT) : "",
 		mid: cleanLine(data.mid, 64),
+		offset: pub.offset || 0,
+		time: readTime(data.time),
 	};
 }
 

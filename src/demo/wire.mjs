@@ -3,6 +3,9 @@
  * WebSocket).  It keeps itself connected and its channels subscribed; it knows
  * nothing of the page, so that node can test it.
  *
+ * Where a channel has an order, it knows its place there: when it comes back, it gets
+ * what was published meanwhile.
+ *
  * A frame holds one or more JSON objects, one a line.  Commands carry an id and
  * are answered in a reply with the same id; a reply without one is a push, and an
  * empty one is a ping that wants an empty command back.
@@ -43,9 +46,13 @@ export class WireError extends Error {
  *   state(s)                   s.name is connecting, connected (client, data),
  *                              waiting (until, code, reason) or closed (code,
  *                              reason)
- *   subscribed(channel)        after each subscribe that succeeded
+ *   subscribed(channel, how)   after each subscribe that succeeded.  how.again: not
+ *                              the first time; how.ordered: the channel has an order;
+ *                              how.complete: nothing was missed, as what was published
+ *                              meanwhile has been given out
  *   refused(channel, error)    the channel is not subscribed to, for good
  *   publication(channel, pub)
+ *   join(channel, info), leave(channel, info)
  */
 export class Wire {
 	constructor(url, on, { WebSocket = globalThis.WebSocket,
@@ -59,7 +66,7 @@ export class Wire {
 		this.lastId = 0;
 		this.attempts = 0;
 		this.pending = new Map(); /* id -> {resolve, reject, timer} */
-		this.channels = new Map(); /* name -> {attempts, timer} */
+		this.channels = new Map(); /* name -> {attempts, timer, again, place} */
 		this.timer = null; /* of the next attempt, or of the watchdog */
 		this.pingMs = 0;
 	}
@@ -96,7 +103,8 @@ export class Wire {
 	subscribe(channel) {
 		if (this.channels.has(channel))
 			return;
-		this.channels.set(channel, { attempts: 0, timer: null });
+		this.channels.set(channel, { attempts: 0, timer: null, again: false,
+		    place: null });
 		if (this.client)
 			this.#send([this.#subscribeCommand(channel)]);
 	}
@@ -111,11 +119,29 @@ export class Wire {
 			this.#command("unsubscribe", { channel }).catch(() => {});
 	}
 
-	/* Resolves when the server has taken it; rejects with a WireError. */
-	publish(channel, data) {
+	/*
+	 * Resolves when the server has taken it; rejects with a WireError.  It is done
+	 * once, however often it is sent with the same KEY.
+	 */
+	publish(channel, data, key) {
+		return this.#ask("publish", { channel, data, idempotency_key: key });
+	}
+
+	/* {publications, epoch, offset}: the newest LIMIT before the offset BEFORE. */
+	older(channel, limit, before) {
+		return this.#ask("history", { channel, limit, reverse: true,
+		    since: before && { offset: before, epoch: "" } });
+	}
+
+	/* {presence: {client: info}} */
+	presence(channel) {
+		return this.#ask("presence", { channel });
+	}
+
+	#ask(name, request) {
 		if (!this.client)
 			return Promise.reject(new WireError(2, "not connected"));
-		return this.#command("publish", { channel, data });
+		return this.#command(name, request);
 	}
 
 	#opened() {
@@ -144,12 +170,32 @@ export class Wire {
 	}
 
 	#subscribeCommand(channel) {
-		return this.#expect("subscribe", { channel },
-		    () => {
-			if (this.channels.has(channel))
-				this.on.subscribed(channel);
-		    },
+		const { place } = this.channels.get(channel);
+		return this.#expect("subscribe",
+		    place ? { channel, recover: true, ...place } : { channel },
+		    (result) => this.#subscribed(channel, result),
 		    (error) => this.#refusedSubscribe(channel, error));
+	}
+
+	#subscribed(channel, result) {
+		const entry = this.channels.get(channel);
+		if (!entry)
+			return;
+		const { again } = entry;
+		entry.again = true;
+		entry.attempts = 0;
+		entry.place = result.recoverable ?
+		    { epoch: result.epoch || "", offset: result.offset || 0 } : null;
+		for (const pub of result.publications || [])
+			this.#publication(channel, entry, pub);
+		this.on.subscribed(channel, { again, ordered: entry.place !== null,
+		    complete: result.recovered === true });
+	}
+
+	#publication(channel, entry, pub) {
+		if (entry.place && pub.offset)
+			entry.place.offset = pub.offset;
+		this.on.publication(channel, pub);
 	}
 
 	#refusedSubscribe(channel, error) {
@@ -229,9 +275,16 @@ export class Wire {
 	}
 
 	#push(push) {
-		if (push.pub && this.channels.has(push.channel)) {
-			this.on.publication(push.channel, push.pub);
-		} else if (push.unsubscribe && this.channels.has(push.channel)) {
+		const entry = this.channels.get(push.channel);
+		if (!entry)
+			return;
+		if (push.pub) {
+			this.#publication(push.channel, entry, push.pub);
+		} else if (push.join) {
+			this.on.join(push.channel, push.join.info);
+		} else if (push.leave) {
+			this.on.leave(push.channel, push.leave.info);
+		} else if (push.unsubscribe) {
 			const { code, reason } = push.unsubscribe;
 			if (code >= 2500) {
 				this.#send([this.#subscribeCommand(push.channel)]);

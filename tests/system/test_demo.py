@@ -11,8 +11,11 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from browser import Browser
+from server import PLUGINS, free_port, until
+from wire import Client
 
 HERE = Path(__file__).resolve().parent
+CHATCTL = Path(os.environ["CHATD_BUILDDIR"]) / "src" / "chatctl"
 
 # Texts of all messages; of the people in the list with where they are.
 MESSAGES = "return [...document.querySelectorAll('.message .text')].map(e => e.innerText)"
@@ -61,14 +64,38 @@ class Person:
         return int(re.fullmatch(r"worker (\d+)", tag).group(1))
 
 
-@pytest.fixture
-def demo(make_server):
-    """A server with two workers and the page; server.host is its address and port."""
+# As in etc/demo.conf, but for how much is kept beside the database.
+KEPT = {"history_size": 20, "history_for": "subscriber", "recover": True,
+        "presence": True, "presence_for": "subscriber", "join_leave": True,
+        "archive": True}
+EVERYBODY = {"subscribe": "anyone", "publish": "subscriber"}
+
+
+def start_demo(make_server, more, **options):
+    """A server with the rooms of the page; MORE of what there is in KEPT."""
     server = make_server(
-        workers=2, allowed_origins=["http://127.0.0.1:*"],
-        namespaces={"chat": {"subscribe": "anyone", "publish": "subscriber"}})
+        start=False, workers=2, allowed_origins=["http://127.0.0.1:*"],
+        namespaces={"chat": {**EVERYBODY, **more}, "who": EVERYBODY}, **options)
     server.host = f"127.0.0.1:{server.port}"
-    return server
+    server.write_conf()
+    if more.get("archive"):
+        subprocess.run([CHATCTL, "-c", server.conf, *PLUGINS, "store", "init"],
+                       check=True, capture_output=True, timeout=60)
+    return server.start()
+
+
+@pytest.fixture(params=["kept", "plain"])
+def demo(make_server, request):
+    """A server with two workers and the page; server.host is its address and port.
+
+    The page works where the server keeps nothing, too.
+    """
+    return start_demo(make_server, KEPT if request.param == "kept" else {})
+
+
+@pytest.fixture
+def kept(make_server):
+    return start_demo(make_server, KEPT)
 
 
 @pytest.fixture
@@ -209,12 +236,114 @@ def test_rooms_unread_and_leaving(demo, browsers):
     ada.js("document.querySelector('.badge').closest('button').click()")
     assert ada.js(MESSAGES) == ["one", "two"]
     assert not ada.js("return document.title").startswith("(")
-    # Names are remembered, and who closes the window is gone at once.
+    # Names are remembered.
     ada.browser.driver.refresh()
     ada.wait(JOINED)
     assert ada.js("return document.getElementById('my-name').textContent") == "Ada Lovelace"
+
+
+def notes(person):
+    return person.js("return [...document.querySelectorAll('#log .note')]"
+                     ".map(e => e.textContent)")
+
+
+def test_who_comes_and_goes(kept, browsers):
+    ada, grace = two_people(kept, browsers)
+    assert "Grace Hopper joined" in notes(ada)
+    grace.js("document.getElementById('rename').click()")
+    grace.enter("Rear Admiral")
+    ada.wait(PEOPLE.replace("return", "return ") + ".includes('Rear Admiral')")
+    assert "Grace Hopper is now Rear Admiral" in notes(ada)
+    # A page whose worker dies comes back as the same person.
+    kept.kill_worker(grace.worker())
+    grace.wait("return [...document.querySelectorAll('#log .note')].some("
+               "e => e.textContent.startsWith('Connected again'))")
+    grace.wait(JOINED)
+    before = len(notes(ada))
+    ada.wait("return new Promise(r => setTimeout(r, 4000, true))")
+    assert notes(ada)[before:] == []
+    assert sorted(ada.js(PEOPLE)) == ["Ada Lovelace", "Rear Admiral"]
     grace.browser.driver.get("about:blank")
-    ada.wait(PEOPLE.replace("return", "return !") + ".includes('Grace Hopper')", seconds=5)
+    ada.wait(PEOPLE.replace("return", "return !") + ".includes('Rear Admiral')", seconds=6)
+    assert notes(ada)[-1] == "Rear Admiral left"
+
+
+def test_what_was_said_meanwhile(kept, browsers):
+    ada, grace = two_people(kept, browsers)
+    grace.say("before")
+    ada.sees("before")
+    ada.js(RECORD_STATES)
+    kept.kill_worker(ada.worker())
+    for n in range(5):
+        grace.say(f"while you were away {n}")
+    ada.wait("return window.states.at(-1) === 'connected'")
+    ada.sees("while you were away 4")
+    assert ada.js(MESSAGES) == ["before", *(f"while you were away {n}" for n in range(5))]
+
+
+def test_older_messages(kept, browsers, artifacts):
+    for n in range(75):
+        subprocess.run([CHATCTL, "-c", kept.conf, "publish", "chat:lobby",
+                        f'{{"name":"Clara","text":"number {n}"}}'],
+                       check=True, capture_output=True, timeout=30)
+    person = Person(browsers(), f"http://{kept.host}/")
+    person.enter("Ada Lovelace")
+    older = person.browser.element("#older")
+
+    def shows(first):
+        want = [f"number {n}" for n in range(first, 75)]
+        person.wait("return JSON.stringify([...document.querySelectorAll('.message .text')]"
+                    ".map(e => e.innerText)) === JSON.stringify(arguments[0])", want)
+    # Two thirds of these come from the database: history keeps 20.
+    shows(45)
+    assert not older.is_displayed()
+    person.js("document.getElementById('log').scrollTop = 0")
+    person.wait("return !document.getElementById('older').hidden")
+    person.browser.driver.save_screenshot(str(artifacts / "demo-older.png"))
+    assert person.js("return document.documentElement.scrollHeight") == 720
+    # The first one loses its head when another one of the same person comes before it.
+    read = person.browser.driver.find_elements("css selector", ".message")[1]
+    before = read.rect["y"]
+    older.click()
+    shows(15)
+    # What was read stays where it was.
+    assert abs(read.rect["y"] - before) < 3
+    person.js("document.getElementById('log').scrollTop = 0")
+    person.wait("return !document.getElementById('older').hidden")
+    older.click()
+    shows(0)
+    assert not older.is_displayed()
+    person.say("number 75")
+    person.sees("number 75", mine=True)
+    assert person.browser.console() == []
+
+
+def test_demo_shows_the_rows(tmp_path):
+    """etc/demo.sh, with an address of its own."""
+    source = Path(os.environ["CHATD_SRCDIR"])
+    port = free_port()
+    conf = tmp_path / "demo.conf"
+    text = (source / "etc" / "demo.conf").read_text()
+    assert text.count("127.0.0.1:8000") == 3
+    conf.write_text(text.replace("127.0.0.1:8000", f"127.0.0.1:{port}"))
+    with open(tmp_path / "out", "w+") as out:
+        demo = subprocess.Popen(
+            ["sh", source / "etc" / "demo.sh", os.environ["CHATD_BUILDDIR"], conf],
+            stdout=out, stderr=out, start_new_session=True,
+            env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)})
+        try:
+            def said():
+                return (tmp_path / "out").read_text()
+            until(lambda: "The rows of " in said() and "master: up" in said(), 20, said)
+            one = Client(("127.0.0.1", port)).connect()
+            one.call(subscribe={"channel": "chat:lobby"})
+            one.publish("chat:lobby", {"text": "hello"})
+            until(lambda: 'chat:lobby 1  {"text":"hello"}' in said(), 10, said)
+            one.close()
+        finally:
+            demo.terminate()
+            assert demo.wait(30) == 0, said()
+        assert "master: stopped" in said()
 
 
 def test_a_phone(demo, browsers, artifacts):

@@ -104,7 +104,8 @@ def test_first_examples(example):
 
 
 def check(path):
-    return subprocess.run([server_module.BIN, "-t", "-c", str(path)],
+    return subprocess.run([server_module.BIN, "-t", "-c", str(path),
+                           *server_module.PLUGINS],
                           capture_output=True, text=True, timeout=20)
 
 

@@ -9,6 +9,7 @@ import { pathToFileURL } from "node:url";
 const from = (name) => import(pathToFileURL(`${process.env.CHATD_SRC}/demo/${name}`));
 const { Wire, backoff, isTerminal } = await from("wire.mjs");
 const { cleanLine, cleanRoom, readPublication, seconds } = await from("parts.mjs");
+const { People } = await from("people.mjs");
 
 let sockets, events, wire, clock;
 
@@ -83,9 +84,11 @@ beforeEach(() => {
 	events = [];
 	wire = new Wire("ws://here/", {
 		state: (s) => events.push(s),
-		subscribed: (c) => events.push({ subscribed: c }),
+		subscribed: (c, how) => events.push({ subscribed: c, how }),
 		refused: (c, e) => events.push({ refused: c, code: e.code }),
 		publication: (c, p) => events.push({ channel: c, pub: p }),
+		join: (c, i) => events.push({ join: c, client: i.client }),
+		leave: (c, i) => events.push({ leave: c, client: i.client }),
 	}, { WebSocket: FakeSocket, random: () => 0.5 });
 });
 afterEach(() => clock.reset());
@@ -280,8 +283,173 @@ test("foreign publications are read with care", () => {
 	const odd = read({ data: { kind: 1, id: {}, name: [], worker: "9", text: 5, mid: 6 },
 		info: { user: "u1", client: "c" } });
 	assert.deepEqual(odd, { client: "c", mine: false, kind: "text", id: "c", name: "u1",
-		worker: null, text: "", mid: "" });
+		worker: null, text: "", mid: "", offset: 0, time: 0 });
+	clock.tick(5000);
+	const at = (time) => read({ data: { time }, offset: 7 }).time;
+	assert.deepEqual([at(3), at(60000 + 5000), at("4"), at(-1), at(1.5), at(null)],
+	    [3, 5000, 5000, 5000, 5000, 5000]);
+	assert.equal(read({ data: {}, offset: 7 }).offset, 7);
 	assert.equal(read({ data: { id: "x" } }).name, "Somebody");
 	assert.equal(read({ data: {}, info: { client: "me" } }).mine, true);
 	assert.equal(read({ data: { text: "x".repeat(9999) } }).text.length, 2000);
+});
+
+/* A channel with an order, subscribed to at PLACE. */
+function ordered(place) {
+	const socket = connected();
+	wire.subscribe("o");
+	socket.say({ id: socket.last("subscribe").id,
+		subscribe: { recoverable: true, positioned: true, ...place } });
+	return socket;
+}
+
+/* Comes back after a loss; the reply to subscribe is REPLY.  Returns what was asked. */
+function comeBack(reply) {
+	sockets.at(-1).end(3001);
+	clock.tick(750);
+	const socket = sockets.at(-1);
+	socket.open();
+	socket.say({ id: socket.last("connect").id, connect: { client: "c2" } });
+	const { id, subscribe } = socket.last("subscribe");
+	socket.say({ id, subscribe: reply });
+	return subscribe;
+}
+
+test("who comes back asks for what it missed, and gets it first", () => {
+	const socket = ordered({ epoch: "e", offset: 4 });
+	assert.deepEqual(events.at(-1).how, { again: false, ordered: true, complete: false });
+	socket.say({ push: { channel: "o", pub: { data: 5, offset: 5 } } });
+	const before = events.length;
+	assert.deepEqual(comeBack({ recoverable: true, epoch: "e", offset: 5,
+		recovered: true, was_recovering: true,
+		publications: [{ data: 6, offset: 6 }, { data: 7, offset: 7 }] }),
+	{ channel: "o", recover: true, epoch: "e", offset: 5 });
+	assert.deepEqual(events.slice(before).map((e) => e.pub?.data ?? e.name ?? e.how),
+	    ["waiting", "connecting", "connected", 6, 7,
+		{ again: true, ordered: true, complete: true }]);
+	assert.equal(comeBack({ recoverable: true, epoch: "f", offset: 1,
+		was_recovering: true }).offset, 7);
+	assert.deepEqual(events.at(-1).how, { again: true, ordered: true, complete: false });
+	assert.deepEqual(comeBack({}), { channel: "o", recover: true, epoch: "f", offset: 1 });
+});
+
+test("a channel without an order has no place", () => {
+	connected("a");
+	assert.deepEqual(comeBack({}), { channel: "a" });
+	assert.deepEqual(events.at(-1).how, { again: true, ordered: false, complete: false });
+});
+
+test("a place is forgotten with its channel", () => {
+	const socket = ordered({ epoch: "e", offset: 4 });
+	wire.unsubscribe("o");
+	wire.subscribe("o");
+	assert.deepEqual(socket.last("subscribe").subscribe, { channel: "o" });
+});
+
+test("insufficient state: subscribes again from its place", () => {
+	const socket = ordered({ epoch: "e" });
+	socket.say({ push: { channel: "o", unsubscribe: { code: 2500, reason: "r" } } });
+	assert.deepEqual(socket.last("subscribe").subscribe,
+	    { channel: "o", recover: true, epoch: "e", offset: 0 });
+});
+
+test("who comes and goes is told", () => {
+	const socket = connected("a");
+	socket.say({ push: { channel: "a", join: { info: { client: "x" } } } },
+	    { push: { channel: "a", leave: { info: { client: "y" } } } },
+	    { push: { channel: "b", join: { info: { client: "z" } } } });
+	assert.deepEqual(events.slice(-2), [{ join: "a", client: "x" },
+		{ leave: "a", client: "y" }]);
+});
+
+test("history, presence and keys", async () => {
+	const socket = connected("a");
+	const older = wire.older("a", 30, 8);
+	assert.deepEqual(socket.last("history").history, { channel: "a", limit: 30,
+		reverse: true, since: { offset: 8, epoch: "" } });
+	socket.say({ id: socket.last("history").id, history: { publications: [1] } });
+	assert.deepEqual((await older).publications, [1]);
+	wire.older("a", 30).catch(() => {});
+	assert.deepEqual(socket.last("history").history, { channel: "a", limit: 30,
+		reverse: true });
+	const presence = wire.presence("a");
+	socket.say({ id: socket.last("presence").id, presence: { presence: { x: {} } } });
+	assert.deepEqual(await presence, { presence: { x: {} } });
+	wire.publish("a", 1, "key").catch(() => {});
+	assert.deepEqual(socket.last("publish").publish,
+	    { channel: "a", data: 1, idempotency_key: "key" });
+	wire.close();
+	await assert.rejects(wire.older("a", 1), { code: 2 });
+	await assert.rejects(wire.presence("a"), { code: 2 });
+});
+
+/* People whose notes go to NOTES. */
+function room() {
+	const notes = [];
+	return { notes, people: new People(() => {}, (text) => notes.push(text)) };
+}
+
+const names = (people) => people.list().map((p) => p.name);
+const person = (name, id = name) => ({ id, name, worker: 1 });
+
+test("those who are there from the start are no news", () => {
+	const { people, notes } = room();
+	people.reset(["a", "b"]);
+	people.named("a", person("Ada"));
+	assert.deepEqual([names(people), notes], [["Ada", "Somebody"], []]);
+	people.named("a", person("Countess", "Ada"));
+	assert.deepEqual([people.list()[0], notes], [
+		{ client: "a", name: "Countess", worker: 1 }, ["Ada is now Countess"]]);
+});
+
+test("who joins has a name first, in whichever order it is heard", () => {
+	const { people, notes } = room();
+	people.join("a");
+	assert.deepEqual(notes, []);
+	people.named("a", person("Ada"), true);
+	people.named("b", person("Bob"), true);
+	people.join("b");
+	people.named("b", person("Bob"), true);
+	people.join("me");
+	people.named("me", { ...person("Me"), mine: true }, true);
+	assert.deepEqual(notes, ["Ada joined", "Bob joined"]);
+});
+
+test("who leaves is gone after a moment, and who has no name without a word", () => {
+	const { people, notes } = room();
+	people.reset(["a", "b", "c"]);
+	people.named("a", person("Ada"));
+	people.reset(["a"]);
+	people.leave("a");
+	people.leave("unknown");
+	clock.tick(2499);
+	assert.equal(people.list().length, 3);
+	clock.tick(1);
+	assert.deepEqual([names(people), notes], [[], ["Ada left"]]);
+});
+
+test("a page that comes back with another connection never left", () => {
+	const { people, notes } = room();
+	people.reset(["a1", "b1"]);
+	people.named("a1", person("Ada"));
+	people.named("b1", person("Bob"));
+	people.leave("a1");
+	people.join("a2");
+	people.named("a2", person("Ada"), true);
+	/* And one that is heard before the loss of the old one is. */
+	people.named("b2", person("Bob"), true);
+	people.leave("b1");
+	clock.tick(10000);
+	assert.deepEqual([names(people), notes], [["Ada", "Bob"], []]);
+	people.leave("a2");
+	people.close();
+	clock.tick(10000);
+	assert.deepEqual(notes, []);
+});
+
+test("a crowd is not known to the last", () => {
+	const { people } = room();
+	people.reset(Array.from({ length: 600 }, (_, i) => `c${i}`));
+	people.named("late", person("Late"), true);
+	assert.equal(people.list().length, 500);
 });

@@ -40,7 +40,7 @@ static void
 test_bytes(void **state)
 {
 	(void)state;
-	assert_int_equal(demo_n_files, 6);
+	assert_int_equal(demo_n_files, 7);
 	for (size_t i = 0; i < demo_n_files; i++) {
 		const struct demo_file *file = &demo_files[i];
 		char path[512], want[65536];
