@@ -133,7 +133,7 @@ int journal_key_put(struct journal *j, struct base_slice channel, struct base_sl
 /* ---- the queue lanes; in a transaction ---- */
 
 /* How far the queue of SLOT was consumed, by what is committed with it.  Valid for the
- * segment of BOOT alone. */
+ * segment of BOOT (not 0) alone. */
 int journal_position_put(
     struct journal *j, uint64_t boot, unsigned slot, uint64_t pos) BASE_MUST_CHECK;
 /* False: nothing is known, or it is of another segment. */

@@ -34,6 +34,26 @@ journal_db_name(enum journal_db db)
 /* ---- the environment ---- */
 
 static int
+read_positions(struct journal *j, MDB_txn *txn)
+{
+	struct journal_key key;
+	MDB_val val;
+	int rc;
+
+	memset(j->pos, 0, sizeof(j->pos));
+	rc = JOURNAL_LMDB(
+	    mdb_get(txn, j->db[DB_META], journal_key_meta(&key, "pos", NULL, 0), &val));
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		return journal_failed(j, rc, "its positions");
+	if (rc == 0 && val.mv_size != sizeof(j->pos))
+		return journal_damaged(j, "its positions are damaged");
+	if (rc == 0)
+		memcpy(j->pos, val.mv_data, sizeof(j->pos));
+	memcpy(j->pos_committed, j->pos, sizeof(j->pos));
+	return JOURNAL_OK;
+}
+
+static int
 read_meta(struct journal *j, MDB_txn *txn)
 {
 	struct journal_key key;
@@ -55,7 +75,7 @@ read_meta(struct journal *j, MDB_txn *txn)
 	memcpy(&j->counts, val.mv_data, sizeof(j->counts));
 	memcpy(j->hash, head.hash, sizeof(j->hash));
 	j->committed = j->counts;
-	return JOURNAL_OK;
+	return read_positions(j, txn);
 }
 
 /*
@@ -129,7 +149,7 @@ journal_env_close(struct journal *j)
 	mdb_env_close(j->env);
 	j->env = NULL;
 	j->reading = NULL;
-	memset(&j->room, 0, sizeof(j->room));
+	j->room.high = j->room.reserved = j->room.free = 0;
 	journal_slots_forget(j);
 }
 

@@ -119,42 +119,24 @@ journal_key_put(struct journal *j, struct base_slice channel, struct base_slice 
 
 /* ---- the queue lanes ---- */
 
-static MDB_val *
-position_key(struct journal_key *key, unsigned slot)
-{
-	unsigned char id = (unsigned char)slot;
-
-	base_assert(slot < JOURNAL_SLOTS);
-	return journal_key_meta(key, "pos", &id, 1);
-}
-
 int
 journal_position_put(struct journal *j, uint64_t boot, unsigned slot, uint64_t pos)
 {
-	struct journal_pos rec = {boot, pos};
-	MDB_val val = {sizeof(rec), &rec};
-	struct journal_key key;
-
-	return journal_db_put(j, DB_META, position_key(&key, slot), &val, 0);
+	base_assert(j->txn != NULL && slot < JOURNAL_SLOTS && boot != 0);
+	if (j->failed != JOURNAL_OK)
+		return j->failed;
+	j->pos[slot] = (struct journal_pos){boot, pos};
+	j->dirty = j->pos_dirty = true;
+	return JOURNAL_OK;
 }
 
 bool
 journal_position(struct journal *j, uint64_t boot, unsigned slot, uint64_t *pos_r)
 {
-	struct journal_pos rec = {~boot, 0};
-	struct journal_key key;
-	MDB_val val;
-	int rc;
-
-	if (journal_read_begin(j) != JOURNAL_OK)
+	base_assert(slot < JOURNAL_SLOTS && boot != 0);
+	if (j->pos[slot].boot != boot)
 		return false;
-	rc = journal_db_get(j, DB_META, position_key(&key, slot), &val);
-	if (rc == JOURNAL_OK && val.mv_size == sizeof(rec))
-		memcpy(&rec, val.mv_data, sizeof(rec));
-	journal_read_end(j);
-	if (rec.boot != boot)
-		return false;
-	*pos_r = rec.pos;
+	*pos_r = j->pos[slot].pos;
 	return true;
 }
 

@@ -12,7 +12,7 @@
  *
  *   meta      "head"                    struct journal_head
  *             "counts"                  struct journal_counts
- *             "pos" slot:1              struct journal_pos
+ *             "pos"                     struct journal_pos[JOURNAL_SLOTS]
  *             "note" piece:4            text, in pieces that fit into a leaf
  *   streams   name key of the channel   struct journal_stream_rec [name if hashed]
  *   history   rows number, offset       JSON
@@ -89,6 +89,7 @@ struct journal_counts {
 	uint64_t stream_last, rows_last; /* numbers used last */
 };
 
+/* One that was never put has boot 0. */
 struct journal_pos {
 	uint64_t boot, pos;
 };
@@ -169,8 +170,10 @@ struct journal {
 	bool dirty; /* this transaction wrote something */
 	bool grow; /* the map was too small */
 	bool broken; /* close the environment and open it again */
+	bool pos_dirty; /* pos was changed in this transaction */
 
 	struct journal_counts counts, committed;
+	struct journal_pos pos[JOURNAL_SLOTS], pos_committed[JOURNAL_SLOTS];
 	struct journal_slot *slots; /* JOURNAL_SLOTS_N */
 	struct journal_slot *current; /* journal_stream was called for it last */
 	unsigned short *listed; /* slots that were changed in this transaction */

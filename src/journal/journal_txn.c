@@ -35,6 +35,15 @@ journal_failed(struct journal *j, int rc, const char *what)
 	return code;
 }
 
+/* After a failure of its head page LMDB wants to be opened anew. */
+static bool
+broke(struct journal *j, int rc)
+{
+	if (rc == MDB_PANIC)
+		j->broken = true;
+	return rc == MDB_PANIC;
+}
+
 /* Makes a handle that is of no more use good again.  No transaction is open. */
 static int
 mend(struct journal *j)
@@ -90,21 +99,21 @@ journal_begin(struct journal *j)
 
 	base_assert(j->txn == NULL);
 	j->failed = JOURNAL_OK;
-	j->dirty = false;
+	j->dirty = j->pos_dirty = false;
 	j->current = NULL;
-	rc = mend(j);
-	if (rc == JOURNAL_OK && j->grow)
-		rc = grow(j);
-	if (rc != JOURNAL_OK)
-		return rc;
-	forget_dead_readers(j);
-	journal_room_begin(j);
-	rc = JOURNAL_LMDB(mdb_txn_begin(j->env, NULL, 0, &j->txn));
-	if (rc != 0) {
-		j->txn = NULL;
-		return journal_failed(j, rc, "beginning a transaction");
-	}
-	return JOURNAL_OK;
+	do {
+		rc = mend(j);
+		if (rc == JOURNAL_OK && j->grow)
+			rc = grow(j);
+		if (rc != JOURNAL_OK)
+			return rc;
+		forget_dead_readers(j);
+		journal_room_begin(j);
+		rc = JOURNAL_LMDB(mdb_txn_begin(j->env, NULL, 0, &j->txn));
+		if (rc != 0)
+			j->txn = NULL;
+	} while (broke(j, rc));
+	return rc == 0 ? JOURNAL_OK : journal_failed(j, rc, "beginning a transaction");
 }
 
 static void
@@ -126,7 +135,8 @@ undone(struct journal *j)
 	if (j->dirty)
 		journal_slots_forget(j);
 	j->counts = j->committed;
-	j->dirty = false;
+	memcpy(j->pos, j->pos_committed, sizeof(j->pos));
+	j->dirty = j->pos_dirty = false;
 }
 
 void
@@ -156,6 +166,18 @@ write_counts(struct journal *j)
 	    j, DB_META, journal_key_meta(&key, "counts", NULL, 0), &val, 0);
 }
 
+static int
+write_positions(struct journal *j)
+{
+	struct journal_key key;
+	MDB_val val = {sizeof(j->pos), j->pos};
+
+	if (!j->pos_dirty)
+		return JOURNAL_OK;
+	return journal_db_put(
+	    j, DB_META, journal_key_meta(&key, "pos", NULL, 0), &val, 0);
+}
+
 /* Always ends the transaction. */
 static int
 commit_txn(struct journal *j)
@@ -177,6 +199,8 @@ journal_commit(struct journal *j)
 		rc = journal_slots_flush(j);
 	if (rc == JOURNAL_OK)
 		rc = write_counts(j);
+	if (rc == JOURNAL_OK)
+		rc = write_positions(j);
 	if (rc != JOURNAL_OK) {
 		code = rc;
 		journal_abort(j);
@@ -194,7 +218,9 @@ journal_commit(struct journal *j)
 		journal_syncer_dirty(j);
 	ended(j);
 	j->committed = j->counts;
-	j->dirty = false;
+	if (j->pos_dirty)
+		memcpy(j->pos_committed, j->pos, sizeof(j->pos));
+	j->dirty = j->pos_dirty = false;
 	journal_room_committed(j, true);
 	return JOURNAL_OK;
 }
@@ -206,13 +232,16 @@ journal_read_begin(struct journal *j)
 
 	if (j->txn != NULL)
 		return j->failed;
-	rc = mend(j);
-	if (rc != JOURNAL_OK)
-		return rc;
-	if (j->reading == NULL)
-		rc = JOURNAL_LMDB(mdb_txn_begin(j->env, NULL, MDB_RDONLY, &j->reading));
-	else
-		rc = JOURNAL_LMDB(mdb_txn_renew(j->reading));
+	do {
+		rc = mend(j);
+		if (rc != JOURNAL_OK)
+			return rc;
+		if (j->reading == NULL)
+			rc = JOURNAL_LMDB(
+			    mdb_txn_begin(j->env, NULL, MDB_RDONLY, &j->reading));
+		else
+			rc = JOURNAL_LMDB(mdb_txn_renew(j->reading));
+	} while (broke(j, rc));
 	if (rc != 0)
 		return journal_failed(j, rc, "beginning to read");
 	return JOURNAL_OK;

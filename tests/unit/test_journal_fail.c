@@ -240,14 +240,24 @@ run_failing(unsigned n)
 	return failed;
 }
 
+/* Without CHATD_TEST_LONG some calls are left out. */
+static unsigned
+stride(unsigned quick)
+{
+	const char *text = getenv("CHATD_TEST_LONG");
+
+	return text != NULL && strcmp(text, "yes") == 0 ? 1 : quick;
+}
+
 static void
 fail_each(void **state, bool sync)
 {
-	unsigned n;
+	unsigned n, by = stride(2);
 
 	sync_mode = sync;
 	errors = retries = 0;
-	for (n = 1;; n++) {
+	/* What one leaves out the other has. */
+	for (n = sync ? 1 : 2;; n += by) {
 		bool more = run_failing(n);
 
 		assert_int_equal(util_count("spool.aside"), 0);
@@ -256,8 +266,9 @@ fail_each(void **state, bool sync)
 		if (!more)
 			break;
 	}
-	print_message("%u calls failed, %u errors were told\n", n - 1, errors);
-	assert_true(n > 250 && errors > 200 && retries > n / 2);
+	print_message(
+	    "one of %u of %u calls failed, %u errors were told\n", by, n, errors);
+	assert_true(n > 250 && errors > 200 / by && retries > n / by / 2);
 }
 
 static void
@@ -304,7 +315,7 @@ test_killed_at_each_call(void **state)
 	int status;
 
 	sync_mode = true;
-	for (n = 1;; n++) {
+	for (n = 1;; n += stride(3)) {
 		int pipes[2];
 		pid_t pid;
 
@@ -327,7 +338,7 @@ test_killed_at_each_call(void **state)
 			break;
 	}
 	assert_int_equal(status, 0);
-	print_message("killed at %u calls\n", n - 1);
+	print_message("killed at one of %u of %u calls\n", stride(3), n);
 	assert_true(n > 200);
 }
 
