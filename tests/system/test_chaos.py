@@ -83,6 +83,19 @@ def kill_each_second(server, seconds):
     return killed
 
 
+def at_rest(server):
+    """What they hold once the connections that asked for the counters are closed."""
+    seen = [holdings(server)]
+
+    def same():
+        time.sleep(0.3)
+        seen.append(holdings(server))
+        return seen[-1] == seen[-2]
+
+    until(same, 10)
+    return seen[-1]
+
+
 def settled(server, number):
     """All workers are up and none has a client."""
     return len(server.workers()) == number and \
@@ -98,7 +111,7 @@ def test_a_worker_dies_each_second(make_server, seconds):
                     '--warmup', 0, '--settle', 0, '--duration', 1) as bench:
         bench.right()
     until(lambda: settled(server, 3), 10)
-    before, anonymous = holdings(server), load.status_kib(server.pid, 'RssAnon')
+    before, anonymous = at_rest(server), load.status_kib(server.pid, 'RssAnon')
     assert len(before['memory']) == 1, before
     with load.Bench(server, 'rate', '--rooms', 20, '--members', 10, '--rate', 20,
                     '--reconnect', '--warmup', 0, '--settle', 0, '--drain', 3,
