@@ -118,7 +118,8 @@ installation() {
 	rm -rf "$root"
 	make -s install DESTDIR="$root" || return 1
 	"$root/usr/local/sbin/chatd" -V || return 1
-	"$root/usr/local/sbin/chatd" -t -c "$root/usr/local/etc/chatd/chat.conf" || return 1
+	"$root/usr/local/sbin/chatd" -t -c "$root/usr/local/etc/chatd/chat.conf" \
+	    --plugin-dir "$root/usr/local/lib/chatd" || return 1
 	make -s uninstall DESTDIR="$root" || return 1
 	# The operator's own file may stay.
 	[ -z "$(find "$root" -type f ! -name chat.conf)" ]
