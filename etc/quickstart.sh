@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 
 etc/debian.sh autoconf automake libtool pkg-config make gcc libc6-dev \
     libevent-dev libconfuse-dev libssl-dev libjwt-dev zlib1g-dev \
-    liblmdb-dev libsqlite3-dev libpq-dev
+    liblmdb-dev libsqlite3-dev libpq-dev python3=python3
 [ "${1-}" != --deps-only ] || exit 0
 
 [ -x configure ] || ./autogen.sh

@@ -52,6 +52,20 @@ master_children_init(struct master *m)
 		snprintf(c->name, sizeof(c->name), c->role->many ? "%s %u" : "%s",
 		    c->role->name, i % RING_MAX_SLOTS);
 	}
+	master_children_want(m, m->conf);
+}
+
+void
+master_children_want(struct master *m, const struct conf *conf)
+{
+	FOREACH_CHILD(m, c) {
+		const struct role *role = c->role;
+
+		if (role->unwanted != NULL && role->unwanted(conf))
+			c->wanted = false;
+		else if (role->wanted == NULL || role->wanted(conf))
+			c->wanted = true;
+	}
 }
 
 static void
@@ -168,8 +182,7 @@ fail:
 static bool
 wanted(const struct master *m, const struct master_child *c)
 {
-	return m->stage == MASTER_RUN &&
-	    (c->role->wanted == NULL || c->role->wanted(m->conf));
+	return m->stage == MASTER_RUN && c->wanted;
 }
 
 void

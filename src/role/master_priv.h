@@ -36,6 +36,7 @@ struct master_child {
 	int64_t started_ms, ready_ms; /* ready_ms 0: not yet */
 	int64_t start_at; /* when to start it again */
 	int64_t kill_at; /* it has until then to end; 0: nobody wants it to */
+	bool wanted; /* by the configuration */
 	bool stopping; /* it was told to end, while the daemon goes on */
 	int64_t delay_ms; /* back-off of the next start */
 	uint64_t conf_forked; /* number of the configuration at its start */
@@ -112,6 +113,8 @@ void master_up(struct master *m);
 
 void master_children_init(struct master *m);
 void master_children_free(struct master *m);
+/* CONF is the one that counts from now on. */
+void master_children_want(struct master *m, const struct conf *conf);
 /* Starts those whose time has come. */
 void master_children_start(struct master *m, int64_t now);
 /* PID has ended with STATUS.  False: it is none of the children. */

@@ -37,11 +37,11 @@ master_children_renew(struct master *m, const struct conf *old,
 {
 	int64_t now = base_time_ms();
 
+	master_children_want(m, fresh);
 	FOREACH_CHILD(m, c) {
 		const struct role *role = c->role;
-		bool out = role->wanted != NULL && !role->wanted(fresh);
 
-		if (!out && (role->renewed == NULL || !role->renewed(old, fresh)))
+		if (c->wanted && (role->renewed == NULL || !role->renewed(old, fresh)))
 			continue;
 		/* What it failed for may be cured. */
 		c->start_at = now;
@@ -95,6 +95,8 @@ master_stop(struct master *m, enum master_stage stage)
 	if (stage <= m->stage)
 		return;
 	m->stage = stage;
+	/* Workers accept no more on it, so nobody shall wait there. */
+	base_unix_unlisten(&m->control);
 	if (stage == MASTER_DRAIN) {
 		m->stop_turn = 0;
 		begin_turn(m, now);

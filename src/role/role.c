@@ -5,6 +5,8 @@
 
 #include "role/role.h"
 
+#include <string.h>
+
 #include "base/base_assert.h"
 #include "conf/conf_diff.h"
 #include "plug/plug_store.h"
@@ -29,6 +31,13 @@ reset_archiver(void *page, bool back)
 	stat_archiver_reset(stat);
 	if (back)
 		stat_set(stat, store_state, STAT_STORE_DOWN);
+}
+
+/* When nothing is archived any more, what is in the spool already has to be. */
+static bool
+no_store(const struct conf *conf)
+{
+	return strcmp(conf->store, "none") == 0;
 }
 
 /* In the order of their slots; the workers first. */
@@ -56,6 +65,7 @@ static const struct role roles[] = {
 	.name = "archiver",
 	.main = archiver_main,
 	.wanted = plug_store_used,
+	.unwanted = no_store,
 	.renewed = conf_diff_store,
 	.reset = reset_archiver,
 	.beat_at = offsetof(struct stat_archiver, archiver_beat_ms),

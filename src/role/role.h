@@ -14,8 +14,10 @@ struct role {
 	const char *name;
 	/* Serves until it is told to stop; does not return: exits by IPC_EXIT_*. */
 	void (*main)(struct ipc_env *ipc) BASE_NORETURN;
-	/* Whether CONF has work for it; NULL: always. */
+	/* Whether CONF has work for it, and whether it rules out that there is any; in
+	 * between, one that is there stays.  NULL: always, and never. */
 	bool (*wanted)(const struct conf *conf);
+	bool (*unwanted)(const struct conf *conf);
 	/* Whether FRESH is taken over by a new process alone; NULL: never. */
 	bool (*renewed)(const struct conf *old, const struct conf *fresh);
 	/* Sets the gauges on its page of counters when it is dead, and whether it comes

@@ -2,8 +2,8 @@
  * stat_list: THE table of counters and gauges.
  *
  * Each process has a page of them in the shared segment (ring_seg_stats), which
- * it alone writes; readers add the pages up.  Prometheus text, chatd(8)'s table
- * and the structs follow from here.  Each role has its own list.
+ * it alone writes; readers add the pages up.  Prometheus text and the structs
+ * follow from here.  Each role has its own list.
  *
  * X(KIND, name, "help")
  * COUNTER only grows; GAUGE goes up and down.

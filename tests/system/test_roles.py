@@ -141,6 +141,19 @@ def test_the_archiver_comes_and_goes_by_reload(daemon):
     assert daemon.workers() == workers
 
 
+def test_the_archiver_stays_while_there_may_be_something_to_do(daemon):
+    daemon.write(ARCHIVE)
+    daemon.start()
+    archiver = wait_role(daemon, "archiver")
+    daemon.write('namespace "log" { history_size = 10 }\n')
+    daemon.reload()
+    os.kill(archiver, signal.SIGKILL)
+    daemon.wait_log(r"archiver is back pid=\d+ start=2")
+    daemon.write('namespace "log" { history_size = 10 }\n', store='"none"')
+    daemon.reload()
+    until(lambda: role(daemon, "archiver") is None, 10, "the archiver stays")
+
+
 def test_an_option_of_the_store_restarts_the_archiver_alone(daemon):
     daemon.write(ARCHIVE + STORE % "a.db")
     daemon.start()
