@@ -169,7 +169,7 @@ judge(const struct base_buf *raw, struct ctl_answer *answer)
 	ctl_json_text(error, "message", &message);
 	ctl_complain("error %llu: %.*s",
 	    (unsigned long long)ctl_json_uint(error, "code"), (int)message.len,
-	    message.p);
+	    message.len > 0 ? message.p : "");
 	base_buf_free(&message);
 	return CTL_ERROR;
 }

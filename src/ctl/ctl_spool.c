@@ -110,10 +110,10 @@ ctl_spool_dead(const struct ctl_args *args)
 	}
 	if (code == CTL_OK && args->json != NULL)
 		printf("{\"result\":{\"dead\":%.*s]}}\n", (int)l.json.len, l.json.p);
-	if (code != CTL_OK || args->json != NULL)
-		l.table.n = (size_t)l.table.columns;
 	if (code == CTL_OK && args->json == NULL)
 		ctl_table_print(&l.table, false);
+	else
+		ctl_table_free(&l.table);
 	base_buf_free(&l.json);
 	return code;
 }

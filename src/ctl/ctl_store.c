@@ -68,7 +68,8 @@ visit(const struct ctl_args *args, unsigned flags)
 		return CTL_ERROR;
 	if (become_user(conf)) {
 		r = plug_store_migrate(conf, flags, &errors);
-		fwrite(errors.p, 1, errors.len, stderr);
+		if (errors.len > 0)
+			fwrite(errors.p, 1, errors.len, stderr);
 		code = r == 0 ? CTL_OK : CTL_ERROR;
 		if (r == 0 || r == CHATD_VERSION)
 			show(args, conf, r == 0);

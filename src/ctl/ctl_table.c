@@ -73,6 +73,15 @@ compare(const void *a, const void *b)
 }
 
 void
+ctl_table_free(struct ctl_table *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		base_buf_free(&t->cells[i]);
+	free(t->cells);
+	*t = (struct ctl_table){0};
+}
+
+void
 ctl_table_print(struct ctl_table *t, bool sorted)
 {
 	size_t widths[CTL_TABLE_COLUMNS] = {0}, columns = (size_t)t->columns;
@@ -85,8 +94,5 @@ ctl_table_print(struct ctl_table *t, bool sorted)
 		    columns * sizeof(*t->cells), compare);
 	for (size_t i = 0; i < t->n; i += columns)
 		print_row(t, &t->cells[i], widths);
-	for (size_t i = 0; i < t->n; i++)
-		base_buf_free(&t->cells[i]);
-	free(t->cells);
-	t->cells = NULL;
+	ctl_table_free(t);
 }

@@ -19,6 +19,7 @@ struct ctl_table {
 void ctl_table_init(struct ctl_table *t, const char *const *heads, int columns);
 /* The next cell, empty, to be filled. */
 struct base_buf *ctl_table_cell(struct ctl_table *t);
+void ctl_table_free(struct ctl_table *t);
 /* Prints it, and frees it.  The rows may be sorted by their first cell. */
 void ctl_table_print(struct ctl_table *t, bool sorted);
 
