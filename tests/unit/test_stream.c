@@ -276,14 +276,19 @@ leave(struct client *c)
 }
 
 static void
+arrive(struct client *c, bool placed)
+{
+	sess_init(&c->sess, &play.env);
+	c->there = true;
+	c->placed = placed;
+	play_command(&c->sess, "{\"id\":1,\"connect\":{}}");
+}
+
+static void
 subscribe(struct client *c)
 {
-	if (!c->there) {
-		sess_init(&c->sess, &play.env);
-		c->there = true;
-		play_command(&c->sess, "{\"id\":1,\"connect\":{}}");
-		c->placed = roll(5) != 0;
-	}
+	if (!c->there)
+		arrive(c, roll(5) != 0);
 	if (c->asked || c->subscribed)
 		return;
 	c->asked = true;
@@ -384,7 +389,7 @@ settle(bool all)
 }
 
 static void
-run(unsigned number_of_run, const char *options)
+begin(unsigned number_of_run, const char *options)
 {
 	seed = this_run = number_of_run;
 	memset(clients, 0, sizeof(clients));
@@ -393,6 +398,12 @@ run(unsigned number_of_run, const char *options)
 	play_closed = closed;
 	play_start(options);
 	new_epoch();
+}
+
+static void
+run(unsigned number_of_run, const char *options)
+{
+	begin(number_of_run, options);
 	for (unsigned i = 0; i < 4000; i++)
 		step();
 	for (unsigned i = 0; i < CLIENTS; i++)
@@ -458,15 +469,9 @@ nor_when_the_answer_overtakes_the_lane(void **state)
 	unsigned before = losses;
 
 	(void)state;
-	seed = 1;
-	memset(clients, 0, sizeof(clients));
-	memset(&broker, 0, sizeof(broker));
-	play_told = told;
-	play_closed = closed;
-	play_start(NAMESPACE);
-	new_epoch();
+	begin(1, NAMESPACE);
+	arrive(c, true);
 	subscribe(c);
-	c->placed = true;
 	settle(true);
 	publish(true);
 	settle(true);
@@ -489,6 +494,101 @@ nor_when_the_answer_overtakes_the_lane(void **state)
 	play_stop();
 }
 
+/*
+ * Who was not told a position gets what the lane has, also when it is no news to who
+ * was told one just now.
+ */
+static void
+nor_without_a_position(void **state)
+{
+	struct client *plain = &clients[0], *placed = &clients[1];
+	unsigned before;
+
+	(void)state;
+	begin(1, NAMESPACE);
+	arrive(plain, false);
+	arrive(placed, true);
+	subscribe(plain);
+	subscribe(placed);
+	for (unsigned i = 0; i < 3; i++)
+		publish(true);
+	take_question();
+	give_answer();
+	before = pushes;
+	play_turn();
+	assert_int_equal(pushes - before, 3);
+	assert_int_equal(plain->offset, EPOCH + 3);
+	assert_int_equal(placed->offset, 3);
+	publish(true);
+	settle(true);
+	assert_int_equal(plain->offset, EPOCH + 4);
+	leave(plain);
+	leave(placed);
+	play_stop();
+}
+
+/* The lane's word of another epoch is lost, and the next record that comes has the very
+ * offset that is awaited. */
+static void
+nor_takes_another_epoch_for_its_own(void **state)
+{
+	struct client *c = &clients[0];
+	unsigned before = losses;
+
+	(void)state;
+	begin(1, NAMESPACE);
+	arrive(c, true);
+	subscribe(c);
+	settle(true);
+	for (unsigned i = 0; i < 5; i++)
+		publish(true);
+	settle(true);
+	new_epoch();
+	for (unsigned i = 0; i < 5; i++)
+		publish(true);
+	lap("b");
+	publish(true);
+	assert_int_equal(broker.top, c->offset + 1);
+	settle(false);
+	while (losses == before)
+		settle(false);
+	assert_int_equal(c->offset, 5);
+	subscribe(c);
+	settle(false);
+	assert_int_equal(c->offset, 6);
+	leave(c);
+	play_stop();
+}
+
+/* An answer says nothing about what was not asked for: who came too late for the
+ * question is not told that it is lost. */
+static void
+nor_is_told_so_too_soon(void **state)
+{
+	struct client *first = &clients[0], *second = &clients[1];
+	unsigned before = recoveries;
+
+	(void)state;
+	begin(1, NAMESPACE);
+	for (unsigned i = 0; i < 3; i++)
+		publish(true);
+	arrive(first, true);
+	arrive(second, true);
+	subscribe(first);
+	take_question();
+	second->knows = true;
+	second->offset = 1;
+	memcpy(second->epoch, broker.epoch, sizeof(second->epoch));
+	subscribe(second);
+	give_answer();
+	settle(true);
+	assert_int_equal(recoveries - before, 1);
+	assert_int_equal(second->offset, 3);
+	leave(first);
+	leave(second);
+	play_stop();
+}
+
 int
 main(void)
 {
@@ -497,6 +597,9 @@ main(void)
 	    cmocka_unit_test(nor_without_memory_for_tails),
 	    cmocka_unit_test(nor_without_time_for_tails),
 	    cmocka_unit_test(nor_when_the_answer_overtakes_the_lane),
+	    cmocka_unit_test(nor_without_a_position),
+	    cmocka_unit_test(nor_is_told_so_too_soon),
+	    cmocka_unit_test(nor_takes_another_epoch_for_its_own),
 	};
 
 	base_log_set_level(BASE_LOG_ERROR);
