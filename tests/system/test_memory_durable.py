@@ -82,5 +82,5 @@ def test_while_messages_wait(make_server, count):
     server.write_conf = lambda: write('postgres { dsn = "host=127.0.0.1 port=1" }\n')
     server.start()
     published = publish(server, count)
-    assert gauge(server, 'spool_records') == published
+    until(lambda: gauge(server, 'spool_records') == published)
     assert gauge(server, 'archived_total') == 0
