@@ -20,11 +20,15 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/base_time.h"
 
-#define STEP ((uint64_t)16 << 20)
-#define LAST ((uint64_t)2 << 20)
+/* A step is a share of the disk, in these bounds, and the last part one of that. */
+#define STEP_MIN ((uint64_t)1 << 20)
+#define STEP_MAX ((uint64_t)16 << 20)
+#define STEP_SHARE 16
+#define LAST_SHARE 8
 #define PAGES ((uint64_t)16 << 10) /* that a publication touches, beside its bytes */
 #define AGAIN_MS 500 /* between tries to reserve */
 #define COUNT_MS 50 /* between counts of free pages */
@@ -53,6 +57,20 @@ no_space(int rc)
 	return rc == ENOSPC || rc == EDQUOT || rc == EFBIG;
 }
 
+/* A small disk is not to be full of what is reserved. */
+static uint64_t
+step_of(struct journal *j)
+{
+	mdb_filehandle_t fd;
+	struct statvfs disk;
+	uint64_t step = STEP_MAX;
+
+	if (mdb_env_get_fd(j->env, &fd) == 0 && fstatvfs(fd, &disk) == 0)
+		step = (uint64_t)disk.f_blocks * disk.f_frsize / STEP_SHARE;
+	step = BASE_MAX(BASE_MIN(step, STEP_MAX), STEP_MIN);
+	return step / STEP_MIN * STEP_MIN;
+}
+
 /*
  * Has WANT bytes ahead of the mark reserved, if it can be had.  Where reserving fails
  * for another reason than space, things go as they do without: it is not insisted on.
@@ -67,7 +85,7 @@ reserve(struct journal *j, uint64_t want)
 		r->reserved = r->high;
 	if (r->reserved - r->high >= want)
 		return true;
-	to = (r->high + want + STEP - 1) / STEP * STEP;
+	to = (r->high + want + r->step - 1) / r->step * r->step;
 	r->tried_ms = base_time_ms();
 	r->full = no_space(allocate(j, r->reserved, to));
 	if (!r->full)
@@ -109,7 +127,7 @@ look_again(struct journal *j, size_t page)
 	int dead;
 
 	if (now - r->tried_ms >= AGAIN_MS) {
-		if (reserve(j, STEP)) {
+		if (reserve(j, r->step)) {
 			r->distrust = r->free = 0;
 			return;
 		}
@@ -130,11 +148,13 @@ journal_room_begin(struct journal *j)
 	MDB_stat stat;
 
 	r->used = 0;
+	if (r->step == 0)
+		r->step = step_of(j);
 	if (JOURNAL_LMDB(mdb_env_info(j->env, &info)) != 0 ||
 	    JOURNAL_LMDB(mdb_env_stat(j->env, &stat)) != 0)
 		return; /* as it was at the last begin */
 	r->high = (info.me_last_pgno + 1) * stat.ms_psize;
-	if (r->full || !reserve(j, STEP))
+	if (r->full || !reserve(j, r->step))
 		look_again(j, stat.ms_psize);
 }
 
@@ -144,11 +164,12 @@ journal_room_for(struct journal *j, size_t bytes, bool archive)
 	struct journal_room *r = &j->room;
 	uint64_t need = 2 * (uint64_t)bytes + PAGES + r->used, room;
 
-	if (!r->full && reserve(j, need + STEP))
+	if (!r->full && reserve(j, need + r->step))
 		return true;
-	room = r->reserved - r->high + r->free;
+	/* LMDB may have gone beyond what is reserved, for pages in a row. */
+	room = (r->reserved > r->high ? r->reserved - r->high : 0) + r->free;
 	room -= BASE_MIN(room, r->distrust);
-	return room >= need + (archive ? STEP : LAST);
+	return room >= need + (archive ? r->step : r->step / LAST_SHARE);
 }
 
 void
@@ -160,5 +181,5 @@ journal_room_committed(struct journal *j, bool well)
 		return;
 	r->free -= BASE_MIN(r->free, r->used);
 	if (!well)
-		r->distrust = BASE_MAX(STEP, 2 * r->distrust);
+		r->distrust = BASE_MAX(r->step, 2 * r->distrust);
 }
