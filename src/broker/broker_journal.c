@@ -254,6 +254,20 @@ sweep(struct broker *b, struct broker_journal *bj)
 	}
 }
 
+/*
+ * What was read cannot be right.  A new broker looks at all of it before it uses it,
+ * and workers ask that one for everything anew.
+ */
+static void BASE_NORETURN
+start_again(struct broker *b, const struct broker_journal *bj)
+{
+	log_error(LOG_BROKER, "%s is damaged, starting again to look at it: %s",
+	    bj->name, journal_why(bj->j));
+	for (unsigned i = 0; i < BROKER_JOURNALS; i++)
+		broker_journal_close(&b->journals[i]);
+	exit(EXIT_FAILURE);
+}
+
 void
 broker_journal_tick(struct broker *b)
 {
@@ -264,6 +278,8 @@ broker_journal_tick(struct broker *b)
 			broker_journal_open(b, i);
 		if (bj->j == NULL)
 			continue;
+		if (journal_spoilt(bj->j))
+			start_again(b, bj);
 		sweep(b, bj);
 		if (!bj->sync)
 			journal_sync_due(bj->j, broker_wall_ms(b));

@@ -66,6 +66,9 @@ void journal_close(struct journal *j);
 /* New limits. */
 void journal_limits(struct journal *j, uint64_t spool_limit, uint64_t history_limit);
 void journal_figures(struct journal *j, struct journal_figures *f_r);
+/* What was read contradicts itself: the next journal_open looks at all of it, and sets
+ * it aside if it is damaged.  Close it and open it again. */
+bool journal_spoilt(const struct journal *j);
 /* What the last error was, for the log. */
 const char *journal_why(const struct journal *j);
 

@@ -307,7 +307,7 @@ static void
 clear(const char *dir)
 {
 	static const char *const names[] = {
-	    "/data.mdb", "/lock.mdb", "/state", "/state.new", ""};
+	    "/data.mdb", "/lock.mdb", "/state", "/state.new", JOURNAL_TRIES, ""};
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < BASE_COUNT(names); i++)

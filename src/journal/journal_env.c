@@ -13,6 +13,7 @@
 
 #include "base/base_assert.h"
 #include "base/base_mem.h"
+#include "base/base_time.h"
 
 const char *
 journal_db_name(enum journal_db db)
@@ -182,7 +183,8 @@ judge(const struct journal *j, bool *aside_r, char *err, size_t errlen)
 		snprintf(
 		    why, sizeof(why), "it was not synced when the machine stopped");
 	else
-		verdict = journal_look(j->dir, why, sizeof(why));
+		verdict = journal_look(j->dir,
+		    journal_tries_add(j->dir) >= JOURNAL_TRIES_MAX, why, sizeof(why));
 	if (verdict == LOOK_GOOD)
 		return 0;
 	if (verdict == LOOK_ERROR) {
@@ -258,6 +260,7 @@ journal_open(const struct journal_opts *opts, struct journal **j_r, bool *aside_
 	j->sync = opts->sync;
 	j->map = opts->map != 0 ? opts->map : JOURNAL_MAP;
 	j->lock = -1;
+	j->opened_ms = base_time_ms();
 	j->slots = base_zalloc(JOURNAL_SLOTS_N * sizeof(*j->slots));
 	j->listed = base_zalloc(JOURNAL_SLOTS_N * sizeof(*j->listed));
 	journal_limits(j, opts->spool_limit, opts->history_limit);
@@ -279,10 +282,13 @@ journal_close(struct journal *j)
 	if (j->txn != NULL)
 		journal_abort(j);
 	journal_syncer_stop(j);
+	if (j->spoilt)
+		journal_tries_suspect(j->dir);
 	/* Only what is on disk is whole. */
-	if (j->env != NULL && !j->broken &&
+	else if (j->env != NULL && !j->broken &&
 	    JOURNAL_LMDB(mdb_env_sync(j->env, 1)) == 0) {
 		journal_env_close(j);
+		journal_tries_over(j->dir);
 		if (journal_state_write(j->dir, false, j->sync, err, sizeof(err)) < 0)
 			base_assert(err[0] != 0);
 	}
@@ -294,6 +300,12 @@ journal_limits(struct journal *j, uint64_t spool_limit, uint64_t history_limit)
 {
 	j->spool_limit = spool_limit;
 	j->history_limit = history_limit;
+}
+
+bool
+journal_spoilt(const struct journal *j)
+{
+	return j->spoilt;
 }
 
 const char *

@@ -129,7 +129,7 @@ look_dbs(MDB_txn *txn, char *why, size_t whylen)
 }
 
 static int
-look(const char *dir, char *why, size_t whylen)
+look(const char *dir, bool all, char *why, size_t whylen)
 {
 	char path[PATH_MAX];
 	struct stat st;
@@ -159,6 +159,8 @@ look(const char *dir, char *why, size_t whylen)
 		rc = LOOK_LMDB(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn));
 	if (rc == 0) {
 		rc = look_dbs(txn, why, whylen);
+		if (rc == 0 && all)
+			rc = journal_walk(env, txn);
 		mdb_txn_abort(txn);
 	}
 	mdb_env_close(env);
@@ -175,7 +177,7 @@ damage(int rc)
 }
 
 static void
-child(const char *dir, int out)
+child(const char *dir, bool all, int out)
 {
 	static const int fatal[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
 	char why[200] = "";
@@ -184,7 +186,7 @@ child(const char *dir, int out)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (size_t i = 0; i < BASE_COUNT(fatal); i++)
 		signal(fatal[i], SIG_DFL);
-	rc = look(dir, why, sizeof(why));
+	rc = look(dir, all, why, sizeof(why));
 	if (rc != 0 && rc != -1)
 		snprintf(why, sizeof(why), "%s", mdb_strerror(rc));
 	if (write(out, why, strlen(why)) < 0)
@@ -206,7 +208,7 @@ verdict(int status, char *why, size_t whylen)
 }
 
 enum journal_verdict
-journal_look(const char *dir, char *why, size_t whylen)
+journal_look(const char *dir, bool all, char *why, size_t whylen)
 {
 	int pipes[2], status = 0;
 	ssize_t n;
@@ -218,7 +220,7 @@ journal_look(const char *dir, char *why, size_t whylen)
 	}
 	pid = JOURNAL_SYS(fork());
 	if (pid == 0)
-		child(dir, pipes[1]);
+		child(dir, all, pipes[1]);
 	close(pipes[1]);
 	if (pid < 0) {
 		snprintf(why, whylen, "fork: %s", strerror(errno));

@@ -2,8 +2,9 @@
  * journal_priv: what the files of journal/ share: the layout on disk, the writer's
  * handle, and the ways to LMDB.
  *
- * DIR holds data.mdb and lock.mdb (LMDB's) and state (ours, a line of text: how the
- * environment was opened last, and under which boot of the machine).  Beside it lie
+ * DIR holds data.mdb and lock.mdb (LMDB's), state (ours, a line of text: how the
+ * environment was opened last, and under which boot of the machine) and for a while
+ * after it was opened tries (journal_tries.c).  Beside it lie
  * DIR.lock, which the one writer has locked and which is never moved, DIR.new while
  * an environment is being made, and DIR.aside-TIME for what was set aside.
  *
@@ -140,6 +141,7 @@ struct journal_slot {
 
 /* Space of the file; journal_room.c. */
 struct journal_room {
+	uint64_t step; /* that is reserved at a time; 0: not known yet */
 	uint64_t high; /* end of the last page that is in use */
 	uint64_t reserved; /* end of what surely has blocks on disk */
 	uint64_t free; /* in pages that can be used again; known when FULL */
@@ -171,6 +173,9 @@ struct journal {
 	bool grow; /* the map was too small */
 	bool broken; /* close the environment and open it again */
 	bool pos_dirty; /* pos was changed in this transaction */
+	bool spoilt; /* what was read cannot be right */
+	bool proven; /* was open for long enough */
+	int64_t opened_ms; /* of base_time_ms */
 
 	struct journal_counts counts, committed;
 	struct journal_pos pos[JOURNAL_SLOTS], pos_committed[JOURNAL_SLOTS];
@@ -256,11 +261,31 @@ int journal_make(
 
 enum journal_verdict { LOOK_GOOD, LOOK_BAD, LOOK_ERROR };
 
-/* Looks at the environment in a process of its own; WHY is set unless it is good. */
-enum journal_verdict journal_look(const char *dir, char *why, size_t whylen);
+/* Looks at the environment in a process of its own, at ALL of it or where to begin;
+ * WHY is set unless it is good. */
+enum journal_verdict journal_look(
+    const char *dir, bool all, char *why, size_t whylen);
 /* Reads and checks the head in TXN: 0, an error of LMDB, or -1 with a text in WHY. */
 int journal_head_read(
     MDB_txn *txn, MDB_dbi meta, struct journal_head *head_r, char *why, size_t whylen);
+
+/* ---- journal_walk.c ---- */
+
+/* Reads each entry: 0, or an error of LMDB; may crash. */
+int journal_walk(MDB_env *env, MDB_txn *txn);
+
+/* ---- journal_tries.c ---- */
+
+#define JOURNAL_TRIES "/tries" /* its name, behind the directory */
+/* Openings in a row that were no good, before all of it is looked at. */
+#define JOURNAL_TRIES_MAX 2
+
+/* Counts one more; how many there were before. */
+unsigned journal_tries_add(const char *dir);
+/* The next opening looks at all of it. */
+void journal_tries_suspect(const char *dir);
+/* This opening is good. */
+void journal_tries_over(const char *dir);
 
 /* ---- journal_room.c ---- */
 

@@ -8,6 +8,10 @@
 #include <string.h>
 
 #include "base/base_assert.h"
+#include "base/base_time.h"
+
+/* An environment that was used so long can be used. */
+#define PROVEN_MS 10000
 
 /* Removes rows that no stream has any more. */
 static int
@@ -142,6 +146,10 @@ journal_sweep(struct journal *j, int64_t now_ms, unsigned budget)
 	int rc;
 
 	base_assert(j->txn != NULL);
+	if (!j->proven && base_time_ms() - j->opened_ms >= PROVEN_MS) {
+		journal_tries_over(j->dir);
+		j->proven = true;
+	}
 	rc = journal_slots_flush(j);
 	while (rc == JOURNAL_OK && budget > 0) {
 		rc = sweep_gone(j, &budget);

@@ -74,6 +74,23 @@ open_spool(struct journal_tail *t)
 	return JOURNAL_IO;
 }
 
+/* Reading behind the end of a file that was cut would kill us. */
+static int
+check_size(struct journal_tail *t, const struct stat *st)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	int rc;
+
+	if ((rc = JOURNAL_LMDB(mdb_env_info(t->env, &info))) != 0 ||
+	    (rc = JOURNAL_LMDB(mdb_env_stat(t->env, &stat))) != 0)
+		return fail(t, rc, "open");
+	if ((uint64_t)st->st_size / stat.ms_psize > info.me_last_pgno)
+		return JOURNAL_OK;
+	snprintf(t->why, sizeof(t->why), "%s: its file was cut", t->dir);
+	return JOURNAL_IO;
+}
+
 static int
 open_env(struct journal_tail *t)
 {
@@ -94,7 +111,7 @@ open_env(struct journal_tail *t)
 		code = fail(t, rc, "open");
 	else if (JOURNAL_SYS(fstat(fd, &st)) < 0)
 		code = fail(t, errno, "open");
-	else
+	else if ((code = check_size(t, &st)) == JOURNAL_OK)
 		code = open_spool(t);
 	if (code != JOURNAL_OK) {
 		close_env(t);

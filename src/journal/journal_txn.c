@@ -15,6 +15,7 @@ int
 journal_damaged(struct journal *j, const char *what)
 {
 	snprintf(j->why, sizeof(j->why), "%s: %s", j->dir, what);
+	j->spoilt = true;
 	if (j->txn != NULL && j->failed == JOURNAL_OK)
 		j->failed = JOURNAL_IO;
 	return JOURNAL_IO;
@@ -30,6 +31,9 @@ journal_failed(struct journal *j, int rc, const char *what)
 		j->grow = true;
 	else if (rc == MDB_PANIC || rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND)
 		j->broken = true;
+	/* LMDB may say of what it found first only that it found something. */
+	if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_BAD_TXN)
+		j->spoilt = true;
 	if (j->txn != NULL && j->failed == JOURNAL_OK)
 		j->failed = code;
 	return code;

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "journal/journal_priv.h"
 #include "journal_util.h"
 
 #define T0 INT64_C(1700000000000)
@@ -255,6 +256,80 @@ test_an_empty_directory_is_used(void **state)
 	assert_int_equal(util_count("spool.aside"), 0);
 }
 
+/* Reads a page of the data, or of a file that is as long, into PAGE. */
+static void
+read_page(off_t at, char page[4096])
+{
+	char path[UTIL_PATH + 32];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/data.mdb", util_path);
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, page, 4096, at), 4096);
+	close(fd);
+}
+
+#define PAGES 250
+
+/* Spoils one page after the other: a look at all of it sees each that is in use. */
+static void
+test_a_look_at_all_of_it_sees_each_page(void **state)
+{
+	static const struct journal_rules much = {5000, DAY, 30 * DAY, true};
+	struct journal *j = util_open(true);
+	unsigned quick = 0, thorough = 0;
+	char page[4096], junk[4096], why[256];
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		publish_n(j, "a", &much, 500, T0);
+	journal_close(j);
+	assert_int_equal(journal_look(util_path, true, why, sizeof(why)), LOOK_GOOD);
+	memset(junk, 0xa5, sizeof(junk));
+	for (off_t at = 2 * 4096; at < PAGES * 4096; at += 4096) {
+		read_page(at, page);
+		overwrite("data.mdb", at, junk, sizeof(junk));
+		quick += journal_look(util_path, false, why, sizeof(why)) == LOOK_BAD;
+		thorough += journal_look(util_path, true, why, sizeof(why)) == LOOK_BAD;
+		overwrite("data.mdb", at, page, sizeof(page));
+	}
+	print_message("of %d pages %u seen at a look, %u when all is read\n", PAGES,
+	    quick, thorough);
+	/* Some have come free. */
+	assert_true(quick < PAGES / 8 && thorough > PAGES / 2);
+	assert_int_equal(journal_look(util_path, true, why, sizeof(why)), LOOK_GOOD);
+}
+
+/* One that kills whoever uses it is not used for ever; but a good one is. */
+static void
+test_openings_that_prove_nothing_are_counted(void **state)
+{
+	struct journal *j = util_open(true);
+	char err[1024];
+	bool aside;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	publish_n(j, "a", &both, 3, T0);
+	journal_close(j);
+	for (unsigned i = 0; i < 4; i++) {
+		pid = fork();
+		if (pid == 0)
+			_exit(try_open(true, &j, &aside, err) < 0 || aside);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+	assert_int_equal(journal_tries_add(util_path), 4);
+	j = util_open(true);
+	assert_string_equal(util_history(j, "a", &both, &all, T0), "1 2 3");
+	journal_close(j);
+	assert_int_equal(journal_tries_add(util_path), 0);
+	journal_tries_suspect(util_path);
+	assert_true(journal_tries_add(util_path) >= JOURNAL_TRIES_MAX);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, util_setup, util_teardown)
 
 int
@@ -268,6 +343,8 @@ main(void)
 	    TEST(test_numbers_are_not_used_again),
 	    TEST(test_trouble_around_it_sets_nothing_aside),
 	    TEST(test_an_empty_directory_is_used),
+	    TEST(test_a_look_at_all_of_it_sees_each_page),
+	    TEST(test_openings_that_prove_nothing_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
