@@ -1,6 +1,9 @@
 """Fixtures of the system tests: a server, and clients of it."""
+import importlib
 import os
+import pathlib
 import re
+import sys
 
 import pytest
 
@@ -9,6 +12,8 @@ import sdk
 import server as server_module
 import wire
 
+SOURCE = pathlib.Path(os.environ.get('CHATD_SRCDIR',
+                                     pathlib.Path(__file__).resolve().parents[2]))
 LONG = os.environ.get('CHATD_TEST_LONG') == 'yes'
 
 
@@ -84,6 +89,25 @@ def at(request):
     """at('log:x'): a channel like that, for this test alone."""
     own = re.sub(r'\W+', '-', request.node.name)
     return lambda channel: '%s-%s' % (channel, own)
+
+
+@pytest.fixture(name='postgres_server', scope='session')
+def make_postgres():
+    """The PostgreSQL of all tests that want one."""
+    sys.path.insert(0, str(SOURCE / 'tests' / 'fixtures'))
+    postgres = importlib.import_module('postgres')
+    if postgres.binaries() is None:
+        pytest.skip('PostgreSQL is not installed')
+    one = postgres.Postgres()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def postgres(postgres_server):
+    """It as it was at first, without the tables of another test."""
+    postgres_server.sql('DROP TABLE IF EXISTS chatd_messages, chatd_schema')
+    return postgres_server
 
 
 @pytest.fixture

@@ -46,22 +46,31 @@ class Bench:
         return report
 
 
-def metrics(server, stream=None):
-    """{name: {worker: value}} of /metrics, on a new connection or on STREAM.
-
-    The names are those of stat_list.h.
-    """
+def metrics_text(server, stream=None):
+    """What /metrics says, on a new connection or on STREAM."""
     own = stream or wire.Stream(server.address)
     own.send(b'GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n')
     status, _, body = wire.read_response(own)
     if not stream:
         own.close()
     assert status == 200
+    return body.decode()
+
+
+def metrics(server, stream=None):
+    """{name: {worker: value}} of the workers.  The names are those of stat_list.h."""
     found = {}
     for name, worker, value in re.findall(
-            r'^chatd_(\w+?)(?:_total)?\{worker="(\d+)"\} (\d+)$', body.decode(), re.M):
+            r'^chatd_(\w+?)(?:_total)?\{worker="(\d+)"\} (\d+)$',
+            metrics_text(server, stream), re.M):
         found.setdefault(name, {})[int(worker)] = int(value)
     return found
+
+
+def singles(server, stream=None):
+    """{name: value} of the broker and the archiver."""
+    return {name: int(value) for name, value in re.findall(
+        r'^chatd_(\w+?)(?:_total)? (\d+)$', metrics_text(server, stream), re.M)}
 
 
 def total(server, name):
