@@ -50,6 +50,12 @@ lost(struct pg_conn *c, int code, const char *text)
 	c->user->failed(c->store, code, why);
 }
 
+void
+pg_conn_lose(struct pg_conn *c)
+{
+	lost(c, CHATD_UNAVAIL, "the answer was not complete");
+}
+
 /* What libpq says of itself. */
 static void
 broken(struct pg_conn *c)

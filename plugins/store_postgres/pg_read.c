@@ -140,6 +140,7 @@ begin(struct pg_store *s)
 	char sql[128];
 
 	r->busy = true;
+	r->answered = false;
 	r->code = 0;
 	r->why[0] = 0;
 	pg_conn_deadline(&r->conn, r->queue[0].ask.deadline);
@@ -180,11 +181,14 @@ on_result(struct pg_store *s, PGresult *res)
 	if (res == NULL) {
 		if (r->limits && r->code == 0)
 			send_question(s);
-		else
+		else if (r->answered || r->code != 0)
 			finish(s, r->code, r->why);
+		else
+			pg_conn_lose(&r->conn);
 		return;
 	}
 	if (PQresultStatus(res) == PGRES_TUPLES_OK) {
+		r->answered = true;
 		for (i = 0; i < PQntuples(res); i++)
 			show_row(s, res, i);
 	} else if (PQresultStatus(res) != PGRES_COMMAND_OK && r->code == 0) {

@@ -124,6 +124,8 @@ struct pg_conn {
 void pg_notice(void *arg, const PGresult *res);
 
 void pg_conn_init(struct pg_conn *c, struct pg_store *s, const struct pg_user *user);
+/* Its answers make no sense any more: gives it up. */
+void pg_conn_lose(struct pg_conn *c);
 /* Without a word to anybody. */
 void pg_conn_close(struct pg_conn *c);
 void pg_conn_fini(struct pg_conn *c);
@@ -136,9 +138,10 @@ bool pg_conn_usable(const struct pg_conn *c);
 /* Until then an answer has to come, or the session is given up.  0: no limit. */
 void pg_conn_deadline(struct pg_conn *c, int64_t deadline);
 
+#define PG_LIMITS 2
 /*
- * Statements that make the server give up before DEADLINE, when it would not yet;
- * empty, or with an end that another statement can follow.
+ * PG_LIMITS statements that make the server give up before DEADLINE, when it would not
+ * yet; empty, or with an end that another statement can follow.
  */
 void pg_conn_limits(struct pg_conn *c, int64_t deadline, char *sql, size_t size);
 
@@ -191,8 +194,9 @@ struct pg_writer {
 	struct pg_range stack[64];
 	size_t n_stack;
 	uint64_t inserted; /* rows of this batch that INSERT found new */
-	/* The result of the step, so far. */
-	bool good;
+	/* The result of the step, so far: statements that were answered well, of how
+	 * many; the first error. */
+	unsigned answered, statements;
 	int code;
 	char why[240];
 	uint64_t rows;
@@ -239,6 +243,7 @@ struct pg_reader {
 	size_t n_queue;
 	bool full;
 	bool busy, limits; /* the first was sent; its time-out first */
+	bool answered;
 	int code;
 	char why[240];
 	uint64_t reads;

@@ -153,10 +153,11 @@ send_arrays(struct pg_store *s, const struct pg_range *r, size_t n)
 }
 
 static void
-begin_step(struct pg_writer *w, enum pg_step step)
+begin_step(struct pg_writer *w, enum pg_step step, unsigned statements)
 {
 	w->step = step;
-	w->good = true;
+	w->answered = 0;
+	w->statements = statements;
 	w->code = 0;
 	w->why[0] = 0;
 	w->rows = 0;
@@ -186,11 +187,11 @@ insert(struct pg_store *s)
 	}
 	pg_conn_limits(&w->conn, w->queue[0].deadline, sql, sizeof(sql));
 	if (sql[0] != 0) {
-		begin_step(w, PG_STEP_LIMITS);
+		begin_step(w, PG_STEP_LIMITS, PG_LIMITS);
 		pg_conn_send(&w->conn, sql);
 		return;
 	}
-	begin_step(w, PG_STEP_INSERT);
+	begin_step(w, PG_STEP_INSERT, 1);
 	w->inserts++;
 	send_arrays(s, r, n);
 }
@@ -274,9 +275,9 @@ copy(struct pg_store *s)
 	struct pg_writer *w = &s->writer;
 	char sql[512], limits[128];
 
-	begin_step(w, PG_STEP_COPY);
 	w->at = 0;
 	pg_conn_limits(&w->conn, w->queue[0].deadline, limits, sizeof(limits));
+	begin_step(w, PG_STEP_COPY, limits[0] != 0 ? PG_LIMITS + 1 : 1);
 	snprintf(sql, sizeof(sql),
 	    "%sCOPY %s (" PG_COLUMNS ") FROM STDIN (FORMAT binary)", limits,
 	    s->names.table);
@@ -327,7 +328,7 @@ begin(struct pg_store *s)
 
 	pg_conn_deadline(&w->conn, op->deadline);
 	if (op->batch == NULL) {
-		begin_step(w, PG_STEP_PING);
+		begin_step(w, PG_STEP_PING, 1);
 		pg_conn_send(&w->conn, "SELECT 1");
 	} else if (count_live(op, &(struct pg_range){0, op->batch->n}) == 0) {
 		finish(s, 0, NULL);
@@ -363,41 +364,65 @@ next(struct pg_store *s)
 	pg_conn_open(&w->conn, deadline);
 }
 
+/*
+ * All statements of the step were answered.  When memory is short libpq may leave
+ * an answer out, so what is missing is no success.
+ */
+static bool
+complete(const struct pg_writer *w)
+{
+	const struct pg_op *op = &w->queue[0];
+
+	return w->answered == w->statements &&
+	    (w->step != PG_STEP_COPY ||
+		w->rows == count_live(op, &(struct pg_range){0, op->batch->n}));
+}
+
+static void
+step_failed(struct pg_store *s)
+{
+	struct pg_writer *w = &s->writer;
+
+	switch (w->step) {
+	case PG_STEP_COPY:
+		copy_failed(s);
+		return;
+	case PG_STEP_INSERT:
+		insert_failed(s);
+		return;
+	default:
+		finish(s, CHATD_UNAVAIL, w->why);
+		return;
+	}
+}
+
 static void
 end_step(struct pg_store *s)
 {
 	struct pg_writer *w = &s->writer;
 
-	switch (w->step) {
-	case PG_STEP_NONE:
+	if (w->step == PG_STEP_NONE)
 		return;
-	case PG_STEP_PING:
-		finish(s, w->good ? 0 : CHATD_UNAVAIL, w->why);
+	if (w->code != 0) {
+		step_failed(s);
 		return;
-	case PG_STEP_COPY:
-		if (!w->good) {
-			copy_failed(s);
-			return;
-		}
-		w->copies++;
-		w->copy_fails = 0;
-		finish(s, 0, NULL);
+	}
+	if (!complete(w)) {
+		pg_conn_lose(&w->conn);
 		return;
-	case PG_STEP_LIMITS:
-		if (w->good)
-			insert(s);
-		else
-			finish(s, CHATD_UNAVAIL, w->why);
-		return;
-	case PG_STEP_INSERT:
-		if (!w->good) {
-			insert_failed(s);
-			return;
-		}
+	}
+	if (w->step == PG_STEP_LIMITS) {
+		insert(s);
+	} else if (w->step == PG_STEP_INSERT) {
 		w->inserted += w->rows;
 		w->n_stack--;
 		insert(s);
-		return;
+	} else {
+		if (w->step == PG_STEP_COPY) {
+			w->copies++;
+			w->copy_fails = 0;
+		}
+		finish(s, 0, NULL);
 	}
 }
 
@@ -412,10 +437,10 @@ on_result(struct pg_store *s, PGresult *res)
 		return;
 	}
 	status = PQresultStatus(res);
-	if (status == PGRES_COMMAND_OK) {
+	if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
+		w->answered++;
 		w->rows += strtoull(PQcmdTuples(res), NULL, 10);
-	} else if (status != PGRES_TUPLES_OK && w->good) {
-		w->good = false;
+	} else if (w->code == 0) {
 		w->code = pg_error_of(res, w->why, sizeof(w->why));
 	}
 }

@@ -121,8 +121,8 @@ due(const struct archive *a)
 		at = BASE_MIN(at, a->write.wait);
 	if (archive_read_more(a))
 		return base_time_ms();
-	if (a->stuck)
-		at = BASE_MIN(at, base_time_ms() + STUCK_MS);
+	at = BASE_MIN(
+	    at, a->stuck ? base_time_ms() + STUCK_MS : archive_write_tell_at(a));
 	return at;
 }
 

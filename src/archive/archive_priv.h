@@ -89,6 +89,7 @@ struct archive_write {
 	struct archive_batch *burials[ARCHIVE_FLIGHT]; /* the oldest first */
 	unsigned n_burials;
 	size_t buried; /* of the first of them */
+	int64_t told_at; /* ms: when it was told last of what is done */
 	uint64_t seconds[10]; /* messages of the last seconds, for the rate */
 	unsigned second; /* the one that goes by */
 };
@@ -97,6 +98,8 @@ struct archive_write {
 void archive_write_results(struct archive *a);
 /* Tells the broker; false: it has no room. */
 bool archive_write_tell(struct archive *a);
+/* When there will be something to tell: ms; INT64_MAX: nothing now. */
+int64_t archive_write_tell_at(const struct archive *a);
 void archive_write_send(struct archive *a);
 void archive_write_done(struct archive *a, uint64_t token, int code, const char *why,
     const struct chatd_result *results, size_t n);

@@ -16,6 +16,12 @@
 #include "base/base_time.h"
 #include "plug/plug_call.h"
 
+/*
+ * While there is more to write, the broker is told so often, ms: each time it syncs the
+ * spool, and the disk may be the database's too.
+ */
+#define TELL_MS 100
+
 /* A plugin that answers so much too late hangs, ms. */
 #define HUNG_MS 10000
 
@@ -49,6 +55,19 @@ tell_dead(struct archive *a, const struct archive_batch *b)
 	return true;
 }
 
+int64_t
+archive_write_tell_at(const struct archive *a)
+{
+	const struct archive_source *s;
+
+	for (s = a->sources; s < a->sources + ARCHIVE_SOURCES; s++)
+		if (s->told < s->done)
+			return a->write.n_flight == 0 || a->stopping
+			    ? 0
+			    : a->write.told_at + TELL_MS;
+	return INT64_MAX;
+}
+
 bool
 archive_write_tell(struct archive *a)
 {
@@ -65,9 +84,12 @@ archive_write_tell(struct archive *a)
 		    w->n_burials * sizeof(w->burials[0]));
 		w->buried = 0;
 	}
+	if (base_time_ms() < archive_write_tell_at(a))
+		return true;
 	for (s = a->sources; s < a->sources + ARCHIVE_SOURCES; s++) {
 		if (s->told >= s->done)
 			continue;
+		w->told_at = base_time_ms();
 		msg = (struct order_msg){.kind = ORDER_ARCHIVED,
 		    .flags = flags_of((unsigned)(s - a->sources)),
 		    .number = s->done};

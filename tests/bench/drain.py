@@ -11,6 +11,7 @@ are printed.  By hand: it takes a minute, and wants a machine that does nothing 
 import argparse
 import os
 import pathlib
+import re
 import shutil
 import statistics
 import subprocess
@@ -62,19 +63,22 @@ def wait_for(session, query):
     return time.monotonic()
 
 
-def cpu_of(pid):
-    """Seconds of processor time of the children of PID, by name."""
+def used_by(pid):
+    """Seconds of processor time, and MiB of memory, of the children of PID, by name."""
     found = {}
     tick = os.sysconf('SC_CLK_TCK')
     for child in pathlib.Path('/proc/%d/task/%d/children' % (pid, pid)).read_text().split():
         fields = pathlib.Path('/proc/%s/stat' % child).read_text().rpartition(')')[2].split()
         name = pathlib.Path('/proc/%s/cmdline' % child).read_bytes().split(b'\0')[0]
-        found[name.decode().split()[-1]] = (int(fields[11]) + int(fields[12])) / tick
+        status = pathlib.Path('/proc/%s/status' % child).read_text()
+        found[name.decode().split(': ')[-1]] = (
+            (int(fields[11]) + int(fields[12])) / tick,
+            int(re.search(r'RssAnon:\s*(\d+)', status)[1]) / 1024)
     return found
 
 
 def drain(args, server, session, directory):
-    """Rows a second, and processor seconds, of chatd."""
+    """Rows a second of chatd."""
     build = pathlib.Path(args.build)
     shutil.rmtree(directory / 'state', ignore_errors=True)
     (directory / 'state').mkdir()
@@ -91,16 +95,17 @@ def drain(args, server, session, directory):
              build / 'plugins/.libs'], stdout=log, stderr=log)
     first = wait_for(session, 'EXISTS (SELECT FROM chatd_messages)')
     end = wait_for(session, "EXISTS (SELECT FROM chatd_messages WHERE id = '%s')" % last)
-    cpu = cpu_of(chatd.pid)
+    used = used_by(chatd.pid)
     chatd.terminate()
     chatd.wait()
     assert session.ask('SELECT count(*) FROM chatd_messages') == str(args.rows)
     assert session.ask(
         'SELECT count(*) FROM (SELECT FROM chatd_messages GROUP BY channel HAVING '
         'max("offset") <> count(*)) AS incomplete') == '0'
-    print('  started in %.2f s, drained in %.2f s; processor: %s' % (
+    print('  started in %.2f s, drained in %.2f s; %s' % (
         first - begin, end - first,
-        ', '.join('%s %.2f s' % item for item in sorted(cpu.items()))))
+        ', '.join('%s %.2f s %.1f MiB' % (name, *both)
+                  for name, both in sorted(used.items()))))
     return args.rows / (end - first)
 
 

@@ -13,9 +13,11 @@
  *	wait TOKEN
  *	read CHANNEL SINCE LIMIT BYTES REVERSE
  *	turn MS			turns the loop
+ *	fail N			the N-th call from now on fails (fail_calls.c); 0: none
  */
 #include "config.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -277,6 +279,25 @@ show_state(int64_t ms)
 	say((int)run.state, "");
 }
 
+/* Tells how many calls there were since the last time. */
+static void
+fail_call(unsigned long n)
+{
+	void (*arm)(unsigned long) =
+	    (void (*)(unsigned long))(uintptr_t)dlsym(RTLD_DEFAULT, "fail_calls_arm");
+	unsigned long (*seen)(void) =
+	    (unsigned long (*)(void))(uintptr_t)dlsym(RTLD_DEFAULT, "fail_calls_seen");
+
+	if (arm == NULL || seen == NULL) {
+		say(-1, "fail_calls is not loaded");
+		return;
+	}
+	begin(0);
+	base_buf_printf(&out, ",\"calls\":%lu", seen());
+	arm(n);
+	end();
+}
+
 static void
 set_time(int64_t ms)
 {
@@ -310,6 +331,8 @@ obey(char *const *words)
 		read_rows(words);
 	else if (strcmp(word, "time") == 0)
 		set_time(strtoll(words[1], NULL, 10));
+	else if (strcmp(word, "fail") == 0)
+		fail_call(strtoul(words[1], NULL, 10));
 	else if (strcmp(word, "turn") == 0)
 		show_state(strtoll(words[1], NULL, 10));
 	else if (strcmp(word, "state") == 0)

@@ -18,6 +18,7 @@ PATIENCE = float(os.environ.get('CHATD_TEST_PATIENCE', '1'))
 AGAIN, UNAVAIL, TIMEOUT, TOOBIG, BADMSG, DENIED, VERSION = -1, -2, -3, -11, -12, -13, -32
 DOWN, CONNECTING, UP, DEGRADED = range(4)
 RETRY = (UNAVAIL, TIMEOUT)
+LONG = os.environ.get('CHATD_TEST_LONG') == 'yes'
 
 pytestmark = pytest.mark.skipif(
     postgres.binaries() is None, reason='PostgreSQL is not installed')
@@ -26,8 +27,11 @@ pytestmark = pytest.mark.skipif(
 class Store:
     """store_drive with store_postgres."""
 
-    def __init__(self, server, table, **options):
+    def __init__(self, server, table, failing=False, **options):
         self.table = table
+        environment = {**os.environ, 'CHATD_PLUGIN_DIR': os.environ['CHATD_PLUGINS']}
+        if failing:
+            environment['LD_PRELOAD'] = str(BUILD / 'tests/plugin/.libs/fail_calls.so')
         values = {'dsn': server.dsn(), 'table': table, **options}
         text = ' '.join('%s = %s' % (name, value if name == 'copy' or
                                      name.endswith('timeout') else '"%s"' % value)
@@ -35,7 +39,7 @@ class Store:
         self.process = subprocess.Popen(
             [BUILD / 'tests' / 'plugin' / 'store_drive', 'store_postgres', text],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding='utf-8',
-            env={**os.environ, 'CHATD_PLUGIN_DIR': os.environ['CHATD_PLUGINS']})
+            env=environment)
 
     def tell(self, *words):
         self.process.stdin.write(' '.join(map(str, words)) + '\n')
@@ -43,7 +47,7 @@ class Store:
 
     def answer(self):
         line = self.process.stdout.readline()
-        assert line, 'store_drive ended'
+        assert line, 'store_drive ended: %s' % self.process.wait(5)
         return json.loads(line)
 
     def do(self, *words):
@@ -645,3 +649,52 @@ def test_read_uses_the_index(server, store):
                       'epoch = \'abcdefgh\' AND "offset" < 19999 ORDER BY "offset" DESC '
                       'LIMIT 10) q) r' % store.table)
     assert any('Index Scan Backward' in row[0] for row in plan)
+
+
+# ---- each call fails ----
+
+SANITIZED = b'__asan_init' in (BUILD / 'tests' / 'plugin' / 'store_drive').read_bytes()
+
+
+BATCHES = ((1, 20), (21, 200), (121, 200), (321, 20))
+
+
+def some_life(store, channel):
+    """A session from its begin to its end; the answers."""
+    answers = [store.do('start')]
+    if answers[0]['code']:
+        answers.append(store.do('start'))
+        assert answers[1]['code'] == 0
+    store.do('time', 2000)
+    answers += [store.write(channel, *batch) for batch in BATCHES]
+    answers += [store.do('ping'), store.do('read', channel, 0, 50, 0, 0)]
+    assert store.do('stop', int(1000 * PATIENCE))['code'] == 0
+    return answers[-len(BATCHES) - 2:]
+
+
+@pytest.mark.skipif(SANITIZED, reason='the sanitizer has the allocator')
+def test_each_call_fails(server, make):
+    """What fails is tried again; what was said to be written is there, once."""
+    store = make(start=False, failing=True, connect_timeout='1s')
+    some_life(store, 'c0')
+    store.do('fail', 1 << 60)
+    assert all(answer['code'] == 0 for answer in some_life(store, 'c0b'))
+    calls = store.do('fail', 0)['calls']
+    assert calls > 100
+    numbers = range(1, calls + 1, 1 if LONG else 9)
+    failures = 0
+    for n in numbers:
+        channel = 'c%d' % n
+        store.do('fail', n)
+        answers = some_life(store, channel)
+        if store.do('fail', 0)['calls'] < n:
+            break                               # a life with fewer calls than others
+        assert all(answer['code'] in (0, *RETRY) for answer in answers), answers
+        failures += any(answer['code'] for answer in answers)
+        told = set().union(*(span(*batch) for batch, answer in zip(BATCHES, answers)
+                             if answer['code'] == 0))
+        there = offsets(server, store, channel)
+        assert there == sorted(set(there)) and told <= set(there), n
+        if answers[-1]['code'] == 0:
+            assert answers[-1]['offsets'] == there[:50]
+    assert failures > len(numbers) / 4
