@@ -128,7 +128,7 @@ X(STR, control_group, "", 0, 0, DAEMON, \
 X(STR, store, "sqlite", 1, 32, STORE, \
   "Database that archived messages are written to: sqlite, postgres, none, or " \
   "another plugin's name without store_.") \
-X(INT, store_batch, "1000", 1, 100000, LIVE, \
+X(INT, store_batch, "4000", 1, 100000, LIVE, \
   "Messages that are written to the database at once.") \
 X(TIME, store_batch_time, "50ms", 0, 60000, LIVE, \
   "Time that a message waits for others to be written with.") \
