@@ -1,7 +1,7 @@
 /*
  * pg_conn: one session with the database, in the daemon's loop.
  *
- *	CLOSED -> CONNECTING -> CHECKING -> IDLE <-> BUSY
+ *	CLOSED -> RESOLVING -> CONNECTING -> CHECKING -> IDLE <-> BUSY
  *
  * and from each of them to CLOSED, when the server ends the session, or does not answer
  * in time.  A session that finds another schema than ours stays IDLE, unusable, until
@@ -30,6 +30,7 @@ pg_conn_close(struct pg_conn *c)
 	if (c->write != NULL)
 		event_free(c->write);
 	c->read = c->write = NULL;
+	pg_resolve_cancel(c);
 	/* Its socket does not block, so neither does this. */
 	PQfinish(c->pg);
 	c->pg = NULL;
@@ -70,10 +71,20 @@ on_deadline(void *arg)
 {
 	struct pg_conn *c = arg;
 
-	if (c->state == PG_CONNECTING)
+	switch (c->state) {
+	case PG_CLOSED:
+		return;
+	case PG_RESOLVING:
+		lost(c, CHATD_UNAVAIL, "looking for the host's address took too long");
+		return;
+	case PG_CONNECTING:
+		c->late++;
 		lost(c, CHATD_UNAVAIL, "connecting took too long");
-	else if (c->state != PG_CLOSED)
+		return;
+	default:
 		lost(c, CHATD_TIMEOUT, "the database did not answer in time");
+		return;
+	}
 }
 
 void
@@ -352,19 +363,19 @@ poll_connect(struct pg_conn *c)
 	}
 }
 
-void
-pg_conn_open(struct pg_conn *c, int64_t deadline)
+/* T NULL: as dsn says. */
+static void
+begin_connect(struct pg_conn *c, const struct pg_target *t)
 {
-	const char *names[] = {
-	    "dbname", "client_encoding", "fallback_application_name", NULL};
-	const char *values[] = {c->store->conf->dsn, "UTF8", "chatd", NULL};
+	const char *names[] = {"dbname", "client_encoding", "fallback_application_name",
+	    "host", "hostaddr", "port", NULL};
+	const char *values[] = {
+	    c->store->conf->dsn, "UTF8", "chatd", NULL, NULL, NULL, NULL};
 
-	if (c->state != PG_CLOSED && c->state != PG_IDLE)
-		return;
-	pg_conn_deadline(c, deadline);
-	if (c->state == PG_IDLE) {
-		check_schema(c);
-		return;
+	if (t != NULL) {
+		values[3] = t->hosts.p;
+		values[4] = t->addresses.p;
+		values[5] = t->ports.p;
 	}
 	c->state = PG_CONNECTING;
 	c->pg = PQconnectStartParams(names, values, 1);
@@ -379,6 +390,37 @@ pg_conn_open(struct pg_conn *c, int64_t deadline)
 		await(c, false);
 }
 
+static void
+on_look(void *arg)
+{
+	struct pg_conn *c = arg;
+	struct pg_target target = {0};
+	char why[sizeof(c->why)];
+
+	if (!pg_resolve_end(c, &target, why, sizeof(why)))
+		return;
+	if (target.n > 0)
+		begin_connect(c, &target);
+	else
+		lost(c, CHATD_UNAVAIL, why);
+	pg_target_free(&target);
+}
+
+void
+pg_conn_open(struct pg_conn *c, int64_t deadline)
+{
+	if (c->state != PG_CLOSED && c->state != PG_IDLE)
+		return;
+	pg_conn_deadline(c, deadline);
+	if (c->state == PG_IDLE) {
+		check_schema(c);
+		return;
+	}
+	c->state = PG_RESOLVING;
+	if (!pg_resolve_begin(c))
+		begin_connect(c, NULL);
+}
+
 bool
 pg_conn_usable(const struct pg_conn *c)
 {
@@ -390,6 +432,7 @@ pg_conn_init(struct pg_conn *c, struct pg_store *s, const struct pg_user *user)
 {
 	*c = (struct pg_conn){.store = s, .user = user, .timeout = -1};
 	c->timer = s->host->timer_new(s->host, on_deadline, c);
+	c->look = s->host->timer_new(s->host, on_look, c);
 }
 
 void
@@ -397,5 +440,6 @@ pg_conn_fini(struct pg_conn *c)
 {
 	pg_conn_close(c);
 	c->store->host->timer_free(c->timer);
+	c->store->host->timer_free(c->look);
 	pg_buf_free(&c->chunk);
 }

@@ -80,6 +80,7 @@ int pg_schema_check(
 
 enum pg_state {
 	PG_CLOSED,
+	PG_RESOLVING,
 	PG_CONNECTING,
 	PG_CHECKING, /* connected: looks at the schema */
 	PG_IDLE,
@@ -112,6 +113,9 @@ struct pg_conn {
 	PGconn *pg;
 	struct event *read, *write;
 	struct chatd_timer *timer; /* of the deadline */
+	struct pg_lookup *lookup; /* of the host's addresses; NULL: none is under way */
+	struct chatd_timer *look; /* looks at it */
+	unsigned late; /* attempts to connect that took too long */
 	bool usable; /* the schema was found good */
 	bool feeding;
 	int64_t timeout; /* of statements, as the server knows it; -1: it may not */
@@ -155,6 +159,24 @@ struct pg_params {
 /* One statement; parameters and results are binary. */
 void pg_conn_send_params(
     struct pg_conn *c, const char *sql, const struct pg_params *params);
+
+/* ---- addresses (pg_resolve.c) ---------------------------------------------------- */
+
+/* Lists of libpq: as many of each, separated by commas; terminated. */
+struct pg_target {
+	struct pg_buf hosts, addresses, ports;
+	size_t n;
+};
+
+/* Begins to look up the hosts of dsn.  False: there is none that has to be. */
+bool pg_resolve_begin(struct pg_conn *c);
+/*
+ * False: not yet.  Else what was found, nothing maybe, and in WHY what was not.
+ */
+bool pg_resolve_end(
+    struct pg_conn *c, struct pg_target *target, char *why, size_t size);
+void pg_resolve_cancel(struct pg_conn *c);
+void pg_target_free(struct pg_target *target);
 
 /* ---- batches (pg_write.c, pg_rows.c) --------------------------------------------- */
 
