@@ -176,6 +176,8 @@ damage(int rc)
 	    rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE || rc == MDB_BAD_VALSIZE;
 }
 
+#define LOOK_FD 3 /* the first one behind the standard ones */
+
 static void
 child(const char *dir, bool all, int out)
 {
@@ -184,6 +186,12 @@ child(const char *dir, bool all, int out)
 	int rc;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* A writer's lock is held as long as anybody has its descriptor: should the
+	 * writer be killed now, its successor must not find it locked by us. */
+	if (out > LOOK_FD) {
+		out = dup2(out, LOOK_FD);
+		close_range(LOOK_FD + 1, ~0u, 0);
+	}
 	for (size_t i = 0; i < BASE_COUNT(fatal); i++)
 		signal(fatal[i], SIG_DFL);
 	rc = look(dir, all, why, sizeof(why));

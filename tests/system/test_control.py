@@ -425,7 +425,9 @@ def test_an_idempotency_key_is_used_once(ordered, client, channel):
     first = result(ordered, 'publish', **args, data=1)
     assert result(ordered, 'publish', **args, data=2) == first
     result(ordered, 'publish', channel=channel, data=3)
-    assert [one.push()['pub']['data'] for _ in range(2)] == [1, 3]
+    got = [one.push()['pub']['data'] for _ in range(2)]
+    # Without a key a plain one takes another lane: they have no common order.
+    assert (sorted(got) if channel == 'plain' else got) == [1, 3]
 
 
 def test_history(ordered):
