@@ -238,10 +238,11 @@ def cut_off(path):
     os.truncate(path, 65536)
 
 
-def every_third_page(path):
+def all_but_two_pages(path):
+    """Any fewer may be those that are free, which nobody minds."""
     dice = random.Random(2)
     with open(path, 'r+b') as file:
-        for page in range(2, path.stat().st_size // 4096, 3):
+        for page in range(2, path.stat().st_size // 4096):
             file.seek(page * 4096)
             file.write(dice.randbytes(4096))
 
@@ -251,7 +252,7 @@ def nothing_left(path):
 
 
 @pytest.mark.parametrize('journal', ['spool', 'history'])
-@pytest.mark.parametrize('damage', [first_pages, cut_off, every_third_page, nothing_left])
+@pytest.mark.parametrize('damage', [first_pages, cut_off, all_but_two_pages, nothing_left])
 def test_a_bad_journal_is_set_aside(make_server, tmp_path, damage, journal):
     """With an alarm, and all goes on in a new one."""
     name = 'log' if journal == 'spool' else 'mem'
